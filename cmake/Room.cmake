@@ -1,0 +1,87 @@
+# sluice_room(NAME storage DEPS base LIBS PkgConfig::uring ...): one library per folder, made of every .cc in it but
+# main files and tests (a folder below is a room of its own); and one test program of every *_test.cc, registered test by test with label `unit`.
+#   DEPS  rooms whose headers this one may include (checked by tests/floors_test.py)
+#   LIBS  third-party libraries
+#   MAINS programs: each NAME is built from NAME_main.cc into build/bin/NAME
+#   PCH   headers worth precompiling for this room
+function(sluice_room)
+  cmake_parse_arguments(R "" "NAME" "DEPS;LIBS;MAINS;PCH;SOURCES" ${ARGN})
+  file(GLOB _all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  set(_tests ${_all})
+  list(FILTER _tests INCLUDE REGEX "_test\\.cc$")
+  set(_lib ${_all})
+  list(FILTER _lib EXCLUDE REGEX "_(test|main)\\.cc$")
+  set(_deps ${R_DEPS})
+  list(TRANSFORM _deps PREPEND sluice_)
+
+  if(_lib OR R_SOURCES)
+    add_library(sluice_${R_NAME} STATIC ${_lib} ${R_SOURCES})
+    target_include_directories(sluice_${R_NAME} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_link_libraries(sluice_${R_NAME} PUBLIC ${_deps} ${R_LIBS} PRIVATE sluice_warnings)
+    if(R_PCH AND SLUICE_PCH)
+      target_precompile_headers(sluice_${R_NAME} PRIVATE ${R_PCH})
+    endif()
+  else()
+    add_library(sluice_${R_NAME} INTERFACE)
+    target_include_directories(sluice_${R_NAME} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(sluice_${R_NAME} INTERFACE ${_deps} ${R_LIBS})
+  endif()
+
+  foreach(_main ${R_MAINS})
+    add_executable(${_main} ${_main}_main.cc)
+    target_link_libraries(${_main} PRIVATE sluice_${R_NAME} sluice_warnings)
+  endforeach()
+
+  if(_tests)
+    add_executable(${R_NAME}_test ${_tests})
+    target_link_libraries(${R_NAME}_test PRIVATE sluice_${R_NAME} sluice_warnings GTest::gtest GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${R_NAME}_test PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                                       SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+    if(R_PCH AND SLUICE_PCH)
+      target_precompile_headers(${R_NAME}_test PRIVATE ${R_PCH})
+    endif()
+    include(GoogleTest)
+    gtest_discover_tests(${R_NAME}_test PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()
+
+# sluice_proto(NAME tidb_proto FILES binlog.proto pump.proto): generated protobuf code as the SYSTEM library sluice_NAME;
+# include as "<folder of the .proto>/<file>.pb.h".
+function(sluice_proto)
+  cmake_parse_arguments(P "" "NAME" "FILES" ${ARGN})
+  set(_out ${CMAKE_BINARY_DIR}/generated)
+  file(RELATIVE_PATH _folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  foreach(_file ${P_FILES})
+    get_filename_component(_stem ${_file} NAME_WE)
+    set(_base ${_out}/${_folder}/${_stem}.pb)
+    add_custom_command(
+      OUTPUT ${_base}.cc ${_base}.h
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${_out}
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${_out} ${_folder}/${_file}
+      WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} DEPENDS ${_file} VERBATIM)
+    list(APPEND _sources ${_base}.cc)
+  endforeach()
+  add_library(sluice_${P_NAME} STATIC ${_sources})
+  target_include_directories(sluice_${P_NAME} SYSTEM PUBLIC ${_out})
+  target_link_libraries(sluice_${P_NAME} PUBLIC protobuf::libprotobuf)
+endfunction()
+
+# sluice_flatbuffers(NAME net_messages FILES messages.fbs): generated headers as the SYSTEM interface library sluice_NAME;
+# include as "<folder of the .fbs>/<file>_generated.h".
+function(sluice_flatbuffers)
+  cmake_parse_arguments(F "" "NAME" "FILES" ${ARGN})
+  set(_out ${CMAKE_BINARY_DIR}/generated)
+  file(RELATIVE_PATH _folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  foreach(_file ${F_FILES})
+    get_filename_component(_stem ${_file} NAME_WE)
+    set(_header ${_out}/${_folder}/${_stem}_generated.h)
+    add_custom_command(OUTPUT ${_header}
+      COMMAND ${FLATC} --cpp --scoped-enums --gen-object-api -o ${_out}/${_folder} ${CMAKE_CURRENT_SOURCE_DIR}/${_file}
+      DEPENDS ${_file} VERBATIM)
+    list(APPEND _headers ${_header})
+  endforeach()
+  add_custom_target(sluice_${F_NAME}_generate DEPENDS ${_headers})
+  add_library(sluice_${F_NAME} INTERFACE)
+  target_include_directories(sluice_${F_NAME} SYSTEM INTERFACE ${_out})
+  add_dependencies(sluice_${F_NAME} sluice_${F_NAME}_generate)
+endfunction()

@@ -1,0 +1,50 @@
+// The seam between the drainer's pipeline and what it writes to.
+#pragma once
+
+#include <memory>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/row_change.h"
+#include "base/tso.h"
+
+namespace sluice::drainer {
+
+// Where a sink says it stands when it opens.
+struct SinkPosition {
+  // Every transaction at or below this commit ts is wholly in the downstream, none above it is: 0 when it has none.
+  CommitTs applied_through;
+};
+
+// Applies transactions in the order given, each whole, and says how far they are durable.
+// Contract: after a crash at any point, open() returns a position from which going on repeats and loses nothing (INV-8).
+// Threads:  open, submit, resolve, flush and close from one thread; durable_through from any.
+// Errors:   every error is final for the object. Codes tell the program's exit (contract: exit codes):
+//           FAILED_PRECONDITION and DATA_LOSS need a human (3), INVALID_ARGUMENT is wrong usage (2), all others may heal by a
+//           restart (1). UNAVAILABLE downstreams are waited for inside, with a log line that says what for.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  // Connects, takes over from a predecessor that may still be running, and finds the position. `at_least` is where the
+  // drainer would start without this sink's word (checkpoint file or --initial-commit-ts).
+  [[nodiscard]] virtual absl::StatusOr<SinkPosition> open(CommitTs at_least) = 0;
+
+  // Queues one transaction with a commit ts above all before. Blocks while the sink's queue is over its byte budget.
+  [[nodiscard]] virtual absl::Status submit(std::shared_ptr<const Transaction> transaction) = 0;
+
+  // Nothing at or below `ts` will be submitted any more: the position may advance to it once all before is durable.
+  [[nodiscard]] virtual absl::Status resolve(ResolvedTs ts) = 0;
+
+  // Returns once everything submitted is durable downstream and the persisted position says so.
+  [[nodiscard]] virtual absl::Status flush() = 0;
+
+  // The persisted position (INV-7).
+  [[nodiscard]] virtual CommitTs durable_through() const = 0;
+
+  // Flushes nothing; lets go of the downstream. Idempotent.
+  virtual void close() = 0;
+};
+
+}  // namespace sluice::drainer
