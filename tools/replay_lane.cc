@@ -1,0 +1,91 @@
+#include "tools/replay_lane.h"
+
+#include "base/status.h"
+
+namespace sluice::tools {
+namespace {
+
+// Beside the window in records: a run of 20 MB transactions must not pile up in memory.
+constexpr uint64_t kUnackedBytesMax = 64u << 20;
+
+}  // namespace
+
+void ReplayLane::advance() {
+  if (advancing_) return;  // an ack inside a send: the loop below goes on anyway
+  advancing_ = true;
+  while (fetch() && may_send_next()) send_next();
+  advancing_ = false;
+}
+
+bool ReplayLane::fetch() {
+  if (!status_.ok() || at_end_) return false;
+  if (next_) return true;
+  absl::StatusOr<std::optional<RecordedBinlog>> got = reader_->next();
+  if (!got.ok()) {
+    status_ = got.status();
+    return false;
+  }
+  next_ = std::move(*got);
+  at_end_ = !next_;
+  return !at_end_;
+}
+
+bool ReplayLane::may_send_next() {
+  waits_for_pace_ = false;
+  if (in_flight_ >= in_flight_max_ || (in_flight_ > 0 && writer_->unacked_bytes() >= kUnackedBytesMax)) return false;
+  if (next_->step != BinlogStep::prewrite) return !unacked_prewrites_.contains(next_->start);
+  const auto due = context_.pacer.due();
+  waits_for_pace_ = due && *due > context_.clock.now();
+  return !waits_for_pace_;
+}
+
+void ReplayLane::send_next() {
+  const RecordedBinlog sent = *std::exchange(next_, std::nullopt);
+  Pacer::Time since = context_.clock.now();
+  if (sent.step == BinlogStep::prewrite) {
+    since = context_.pacer.due().value_or(since);  // the intended time
+    context_.pacer.take();
+    unacked_prewrites_.insert(sent.start);
+  }
+  ++in_flight_;
+  const RecordedBinlog what{.step = sent.step, .start = sent.start, .commit = sent.commit, .payload = {}};
+  auto done = [this, what, bytes = sent.payload.size(), since](const absl::Status& outcome) {
+    on_acked(what, bytes, since, outcome);
+  };
+  switch (sent.step) {
+    case BinlogStep::prewrite:
+      return writer_->prewrite(sent.start, PayloadFormat::tidb, as_bytes(sent.payload), std::move(done));
+    case BinlogStep::commit:
+      return writer_->commit(sent.start, sent.commit, std::move(done));
+    case BinlogStep::rollback:
+      return writer_->rollback(sent.start, std::move(done));
+  }
+}
+
+void ReplayLane::on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since,
+                          const absl::Status& outcome) {
+  --in_flight_;
+  unacked_prewrites_.erase(what.start);
+  if (!outcome.ok()) {
+    status_.Update(annotate(outcome, fmt::format("start ts {}", what.start)));
+    return context_.changed();
+  }
+  ReplayTotals& totals = context_.totals;
+  switch (what.step) {
+    case BinlogStep::prewrite:
+      ++totals.prewrites;
+      break;
+    case BinlogStep::commit:
+      ++totals.commits;
+      break;
+    case BinlogStep::rollback:
+      ++totals.rollbacks;
+      break;
+  }
+  totals.payload_bytes += payload_bytes;
+  totals.latency.add(context_.clock.now() - since);
+  advance();
+  context_.changed();
+}
+
+}  // namespace sluice::tools

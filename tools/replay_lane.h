@@ -1,0 +1,89 @@
+// One recording into one pump: a pure state machine over a reader, a writer client and a clock.
+// Contract: records are sent in recorded order; a commit or rollback is sent only once its prewrite is acked, and until
+// then
+//           nothing behind it is sent either; at most `in_flight` records are un-acked.
+// Threads:  the writer's loop thread.
+// Errors:   the first one ends the lane: a reader's, or what the pump refused for good.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include <absl/container/flat_hash_set.h>
+#include <absl/status/status.h>
+
+#include "base/clock.h"
+#include "net/writer_client.h"
+#include "tools/ack_latency.h"
+#include "tools/recording_reader.h"
+
+namespace sluice::tools {
+
+// When the next transaction of all lanes may start: an open loop, so a slow pump doesn't slow the intended times.
+class Pacer {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  // `transactions_per_second` 0: no limit.
+  Pacer(double transactions_per_second, Time start) : next_(start) {
+    if (transactions_per_second > 0) gap_ = std::chrono::duration<double>(1 / transactions_per_second);
+  }
+  // Nothing: start right away.
+  [[nodiscard]] std::optional<Time> due() const { return gap_.count() > 0 ? std::optional<Time>(next_) : std::nullopt; }
+  void take() { next_ += std::chrono::duration_cast<Time::duration>(gap_); }
+
+ private:
+  Time next_;
+  std::chrono::duration<double> gap_{0};
+};
+
+struct ReplayTotals {
+  uint64_t prewrites = 0, commits = 0, rollbacks = 0, payload_bytes = 0;  // acked
+  AckLatency latency;
+  [[nodiscard]] uint64_t binlogs() const { return prewrites + commits + rollbacks; }
+};
+
+// Shared by the lanes of one replay.
+struct ReplayContext {
+  const Clock& clock;
+  Pacer& pacer;
+  ReplayTotals& totals;
+  std::function<void()> changed;  // an ack came, or a lane ended
+};
+
+class ReplayLane {
+ public:
+  ReplayLane(std::unique_ptr<RecordingReader> reader, std::unique_ptr<net::WriterClient> writer, uint32_t in_flight_max,
+             ReplayContext& context)
+      : reader_(std::move(reader)), writer_(std::move(writer)), in_flight_max_(in_flight_max), context_(context) {}
+
+  // Sends whatever may be sent now. Safe to call at any time.
+  void advance();
+
+  [[nodiscard]] bool sent_and_acked() const { return at_end_ && in_flight_ == 0; }
+  [[nodiscard]] bool waits_for_pace() const { return waits_for_pace_; }
+  [[nodiscard]] const absl::Status& status() const { return status_; }
+  [[nodiscard]] net::WriterClient& writer() { return *writer_; }
+
+ private:
+  bool fetch();          // next_ has a binlog afterwards, unless at the end or failed
+  bool may_send_next();  // window, pace, and the prewrite's ack before its commit
+  void send_next();
+  void on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since, const absl::Status& outcome);
+
+  std::unique_ptr<RecordingReader> reader_;
+  std::unique_ptr<net::WriterClient> writer_;
+  const uint32_t in_flight_max_;
+  ReplayContext& context_;
+  std::optional<RecordedBinlog> next_;
+  absl::flat_hash_set<StartTs> unacked_prewrites_;
+  uint32_t in_flight_ = 0;
+  bool at_end_ = false;
+  bool waits_for_pace_ = false;
+  bool advancing_ = false;
+  absl::Status status_;
+};
+
+}  // namespace sluice::tools
