@@ -1,0 +1,60 @@
+// How fast the loser tree merges: k sources of random keys, and of runs of 1, 8 and 64 keys from one source at a time.
+// Goals (docs/architecture.md, "speed"): 40 M keys/s at k = 8 random, 200 M keys/s in runs of 64.
+#include <random>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "drainer/loser_tree.h"
+
+namespace sluice::drainer {
+namespace {
+
+constexpr size_t kKeysPerSource = size_t{1} << 14;
+
+using Sources = std::vector<std::vector<uint64_t>>;
+
+// Keys 0, 1, 2 … dealt to the sources, `run` consecutive ones at a time; 0: each to a random source.
+Sources deal(size_t sources, size_t run) {
+  std::mt19937_64 random(42);
+  Sources dealt(sources);
+  size_t holder = 0;
+  for (uint64_t key = 0; key < kKeysPerSource * sources; ++key) {
+    if (run == 0) holder = random() % sources;
+    else if (key % run == 0) holder = (holder + 1 + random() % std::max<size_t>(1, sources - 1)) % sources;
+    dealt[holder].push_back(key);
+  }
+  for (auto& keys : dealt) keys.push_back(kExhausted);
+  return dealt;
+}
+
+template <unsigned kHeight>
+void merge(benchmark::State& state) {
+  constexpr uint32_t kSources = LoserTree<kHeight>::kSources;
+  const Sources sources = deal(kSources, static_cast<size_t>(state.range(0)));
+  std::vector<uint64_t> heads;
+  for (const auto& keys : sources) heads.push_back(keys.front());
+  for ([[maybe_unused]] const auto turn : state) {
+    std::array<const uint64_t*, kSources> next{};
+    for (uint32_t s = 0; s < kSources; ++s) next[s] = sources[s].data();
+    LoserTree<kHeight> tree(heads);
+    uint64_t sum = 0;
+    while (tree.winner_key() != kExhausted) {
+      sum += tree.winner_key();
+      tree.replace(*++next[tree.winner()]);
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kKeysPerSource * kSources));
+}
+
+#define MERGE_BENCHMARK(height) BENCHMARK(merge<height>)->ArgName("run")->Arg(0)->Arg(1)->Arg(8)->Arg(64)
+MERGE_BENCHMARK(1);
+MERGE_BENCHMARK(2);
+MERGE_BENCHMARK(3);
+MERGE_BENCHMARK(5);
+
+}  // namespace
+}  // namespace sluice::drainer
+
+BENCHMARK_MAIN();
