@@ -48,8 +48,6 @@ struct DdlJob {
   std::string query;
   std::string database;          // of a job that carries a database info: its name
   std::vector<DdlTable> tables;  // that the job left behind; several for create tables and rename tables
-  // Schema ids of `tables`, for RENAME of several tables; otherwise empty.
-  std::vector<int64_t> table_schema_ids;
   std::string compressed_json;
 
   [[nodiscard]] bool finished() const { return state == DdlState::done || state == DdlState::synced; }
