@@ -1,11 +1,14 @@
 // The log: appends runs of records, makes them durable in groups, recovers them, reads them back.
-// Contract: once on_durable has named a ticket, that run survives kill -9, kernel crash and power loss (INV-1); runs become
-//           durable in append order, whole or not at all up to a record boundary; damage to acked bytes is reported, never
-//           skipped and never cut (INV-5).
+// Contract: once on_durable has named a ticket, that run survives kill -9, kernel crash and power loss (INV-1); runs
+// become
+//           durable in append order, whole or not at all up to a record boundary; damage to acked bytes is reported,
+//           never skipped and never cut (INV-5).
 // Threads:  append() and the readers from any thread; the listener is called on the log thread.
 // Owns:     the data folder's log files and its lock. Borrows the LogListener, which must outlive it.
-// Errors:   RESOURCE_EXHAUSTED when no prepared segment is left and none can be made (retry later);
-//           UNAVAILABLE after a failed write or sync, sticky until restart: reads go on, appends are refused with the reason.
+// Errors:   RESOURCE_EXHAUSTED when the queue is full, or when no prepared space is left and none can be made (retry
+// later);
+//           UNAVAILABLE after a failed write or sync, sticky until restart: reads go on, appends are refused with the
+//           reason.
 // Limits:   kRecordBytesMax a record; append() refuses beyond queue_bytes_max.
 // Format:   docs/formats/segment.md, docs/formats/record.md
 #pragma once
@@ -26,15 +29,16 @@
 
 namespace sluice::storage {
 
-class Disk;  // storage/disk.h: io_uring, pwritev2 or simulated
+class Disk;  // storage/disk.h: open_disk() for io_uring or pwritev2; storage/simulated_disk.h for tests
 
 struct LogOptions {
-  std::filesystem::path dir;       // the log's own folder below the data folder
-  uint64_t cluster_id = 0;         // 0: take the folder's; a folder of another cluster is refused
+  std::filesystem::path dir;  // the log's own folder below the data folder
+  uint64_t cluster_id =
+      0;  // 0: take the folder's, a random one for a new folder; a folder of another cluster is refused
   uint32_t segment_bytes = 256u << 20;
   uint32_t batch_bytes_max = 4u << 20;
   uint64_t queue_bytes_max = 64u << 20;  // appended and not yet durable
-  unsigned spare_segments = 2;           // kept written and ready
+  uint64_t ahead_bytes = 64u << 20;      // kept written with zeros ahead of the appends, over segment borders
   std::chrono::milliseconds idle_watermark_after{50};
 };
 
@@ -57,24 +61,28 @@ class LogListener {
 };
 
 struct LogStats {
-  uint64_t batches = 0, writes = 0, bytes_written = 0, record_bytes = 0, watermarks = 0, segments = 0, recovered_bytes_read = 0;
-  std::string backend;  // "io_uring", "pwritev2", "simulated"
+  uint64_t batches = 0, writes = 0, bytes_written = 0, record_bytes = 0, watermarks = 0, segments = 0,
+           recovered_bytes_read = 0;
+  uint64_t preparer_stalls = 0;  // times the log thread waited for written space
+  std::string backend;           // "io_uring", "pwritev2", "simulated"
 };
 
 class Log {
  public:
-  // Replays every durable record, in log order, before it returns. DATA_LOSS: acked bytes are damaged (says which and what
-  // to do); FAILED_PRECONDITION: the folder is in use, of another cluster, or of a newer format.
+  // Replays every durable record, in log order, before it returns. DATA_LOSS: acked bytes are damaged (says which and
+  // what to do); FAILED_PRECONDITION: the folder is in use, of another cluster, or of a newer format.
   using Replay = std::function<absl::Status(const DurableRun&)>;
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Log>> open(LogOptions options, Disk& disk, LogListener& listener,
                                                                  const Replay& replay);
   virtual ~Log() = default;
 
-  // Takes a checked run of whole records.
+  // Takes a checked run of whole records. INVALID_ARGUMENT for anything but whole records.
   [[nodiscard]] virtual absl::StatusOr<Ticket> append(std::string run) = 0;
 
-  // Appends to `out` the record at `position`, or, when it is the first part of a large prewrite, all its parts. Verifies
-  // every hash on the way (INV-11). Blocks on disk; not on the log thread. DATA_LOSS names the damaged range.
+  // Appends to `out` the record at `position`, or, when it is the first part of a large prewrite, all its parts.
+  // Verifies every body's hash on the way (INV-11); that the start ts is the one the index names, and the hash of the
+  // parts' whole, are for the caller to check. Parts may lie between other records. Blocks on disk; not on the log
+  // thread. DATA_LOSS names the damaged range.
   [[nodiscard]] virtual absl::Status read_prewrite(LogPosition position, std::string& out) = 0;
 
   // Everything below is durable.
@@ -82,7 +90,8 @@ class Log {
   [[nodiscard]] virtual uint64_t cluster_id() const = 0;
   [[nodiscard]] virtual LogStats stats() const = 0;
 
-  // Refuses new appends, waits for those taken, writes the last durable position, seals. Idempotent.
+  // Refuses new appends, waits for those taken, writes the last durable position. Idempotent. The listener isn't called
+  // any more.
   [[nodiscard]] virtual absl::Status close() = 0;
 };
 

@@ -16,8 +16,8 @@ namespace sluice::storage {
 struct OrderEntry {
   CommitTs commit_ts;
   StartTs start_ts;
-  LogPosition prewrite;        // of its prewrite record, or of the first part
-  uint64_t prewrite_bytes = 0; // encoded, all parts
+  LogPosition prewrite;         // of its prewrite record, or of the first part
+  uint64_t prewrite_bytes = 0;  // encoded, all parts
 };
 
 class TsoIndex {

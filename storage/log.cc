@@ -1,0 +1,271 @@
+#include "storage/log.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include <spdlog/spdlog.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "storage/disk.h"
+#include "storage/log_reader.h"
+#include "storage/log_writer.h"
+#include "storage/recovery.h"
+#include "storage/segment_directory.h"
+#include "storage/segment_preparer.h"
+
+namespace sluice::storage {
+namespace {
+
+uint64_t random_nonzero() {
+  std::random_device random;
+  for (;;)
+    if (const uint64_t value = uint64_t{random()} << 32 | random(); value != 0) return value;
+}
+
+absl::Status check_options(const LogOptions& o) {
+  if (o.batch_bytes_max % kBlockBytes != 0 || o.batch_bytes_max < kBatchBytesMaxMin ||
+      o.batch_bytes_max > kBatchBytesMaxMax)
+    return absl::InvalidArgumentError(fmt::format("batch_bytes_max is {}; it must be a multiple of {} from {} to {}",
+                                                  o.batch_bytes_max, kBlockBytes, kBatchBytesMaxMin,
+                                                  kBatchBytesMaxMax));
+  const uint64_t segment_bytes_min = uint64_t{kSegmentDataStart} + o.batch_bytes_max + kSegmentTrailerBytes;
+  if (o.segment_bytes % kBlockBytes != 0 || o.segment_bytes < segment_bytes_min || o.segment_bytes > kSegmentBytesMax)
+    return absl::InvalidArgumentError(fmt::format("segment_bytes is {}; it must be a multiple of {} from {} to {}",
+                                                  o.segment_bytes, kBlockBytes, segment_bytes_min, kSegmentBytesMax));
+  return absl::OkStatus();
+}
+
+// Lengths only: the records themselves were checked on their way in.
+absl::Status check_run(ByteSpan run) {
+  if (run.empty()) return absl::InvalidArgumentError("an empty run");
+  while (!run.empty()) {
+    const uint32_t header_bytes = record_header_bytes(load_le<uint8_t>(run.data()));
+    const uint32_t body_bytes = run.size() < kRecordHeaderBytesMin ? 0 : load_le<uint32_t>(run.data() + 4);
+    const uint64_t bytes = align_up(uint64_t{header_bytes} + body_bytes, kRecordAlignment);
+    if (header_bytes == 0 || body_bytes > kRecordBodyBytesMax || bytes > run.size())
+      return absl::InvalidArgumentError(
+          fmt::format("a run that isn't whole records: {} bytes are left of one of {}", run.size(), bytes));
+    run = run.subspan(bytes);
+  }
+  return absl::OkStatus();
+}
+
+class LogImpl final : public Log {
+ public:
+  LogImpl(LogOptions options, Disk& disk, LogListener& listener, std::unique_ptr<DiskLock> lock, RecoveredLog recovered)
+      : options_(std::move(options)),
+        disk_(disk),
+        listener_(listener),
+        lock_(std::move(lock)),
+        preparer_(disk, {.dir = options_.dir,
+                         .segment_bytes = options_.segment_bytes,
+                         .ahead_bytes = options_.ahead_bytes,
+                         .first_sequence = recovered.next_sequence}),
+        reader_(disk, options_.dir, directory_),
+        writer_({.cluster_id = options_.cluster_id,
+                 .segment_bytes = options_.segment_bytes,
+                 .batch_bytes_max = options_.batch_bytes_max,
+                 .new_salt = random_nonzero},
+                preparer_, directory_, adopt(recovered)) {
+    stats_.recovered_bytes_read = recovered.bytes_read;
+    reader_.set_durable_end(writer_.durable_end());
+  }
+
+  ~LogImpl() override {
+    // Who wants to know whether the last appends became durable calls close().
+    (void)close();
+  }
+
+  absl::Status start() {
+    SLUICE_RETURN_IF_ERROR(writer_.ensure_segment());
+    preparer_.start();
+    thread_ = std::thread([this] {
+      pthread_setname_np(pthread_self(), "log");
+      run();
+    });
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Ticket> append(std::string run) override {
+    SLUICE_RETURN_IF_ERROR(check_run(as_bytes(run)));
+    const std::lock_guard lock(mutex_);
+    SLUICE_RETURN_IF_ERROR(failed_);
+    if (closing_) return absl::UnavailableError("the log is closed");
+    if (queued_bytes_ != 0 && queued_bytes_ + run.size() > options_.queue_bytes_max)
+      return absl::ResourceExhaustedError(fmt::format("{} bytes wait for the disk, at most {} may; retry later",
+                                                      queued_bytes_, options_.queue_bytes_max));
+    if (preparer_.out_of_space() && queued_bytes_ + run.size() + options_.batch_bytes_max > preparer_.prepared_bytes())
+      return absl::ResourceExhaustedError("the disk is full: free space and appends go on by themselves; retry later");
+    queued_bytes_ += run.size();
+    pending_.push_back({.ticket = ++last_ticket_, .records = std::move(run)});
+    work_.notify_one();
+    return last_ticket_;
+  }
+
+  absl::Status read_prewrite(LogPosition position, std::string& out) override {
+    return reader_.read_prewrite(position, out);
+  }
+  LogPosition durable_end() const override { return reader_.durable_end(); }
+  uint64_t cluster_id() const override { return options_.cluster_id; }
+
+  LogStats stats() const override {
+    const std::lock_guard lock(mutex_);
+    LogStats stats = stats_;
+    stats.segments = directory_.size();
+    stats.preparer_stalls = preparer_.stalls();
+    stats.backend = std::string(disk_.backend());
+    return stats;
+  }
+
+  absl::Status close() override {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    work_.notify_all();
+    // A full disk must not hold up the exit: what waits for space was not acknowledged.
+    preparer_.give_up_when_full();
+    if (thread_.joinable()) thread_.join();
+    preparer_.stop();
+    lock_.reset();
+    const std::lock_guard lock(mutex_);
+    return failed_;
+  }
+
+ private:
+  // Fills the directory before the writer adds to it.
+  LogTail adopt(RecoveredLog& recovered) {
+    LogTail tail = std::move(recovered.tail);
+    uint32_t previous_end = 0;
+    for (const SegmentEntry& entry : recovered.segments) {
+      directory_.add({.sequence = entry.sequence, .salt = entry.salt, .batch_bytes_max = entry.batch_bytes_max},
+                     previous_end);
+      previous_end = entry.end;
+    }
+    if (tail.segment_bytes != options_.segment_bytes || tail.batch_bytes_max < options_.batch_bytes_max)
+      tail.appendable = nullptr;
+    if (tail.appendable != nullptr) preparer_.adopt(tail.end.segment(), tail.appendable, tail.end.offset());
+    return tail;
+  }
+
+  void run() {
+    std::deque<PendingRun> batch_from;
+    while (wait_for_work(batch_from)) {
+      const absl::Status status = batch_from.empty() ? write_watermark() : write_batch(batch_from);
+      if (!status.ok()) return fail(status, std::move(batch_from));
+    }
+  }
+
+  // Natural group commit: whatever arrived while the last write ran. False: closed and nothing is left to do.
+  bool wait_for_work(std::deque<PendingRun>& batch_from) {
+    std::unique_lock lock(mutex_);
+    const auto ready = [this] { return !pending_.empty() || closing_; };
+    if (batch_from.empty() && !ready()) {
+      if (!writer_.needs_watermark())
+        work_.wait(lock, ready);
+      else if (!work_.wait_for(lock, options_.idle_watermark_after, ready))
+        return true;
+    }
+    std::move(pending_.begin(), pending_.end(), std::back_inserter(batch_from));
+    pending_.clear();
+    return !batch_from.empty() || writer_.needs_watermark() || !closing_;
+  }
+
+  absl::Status write_batch(std::deque<PendingRun>& from) {
+    SLUICE_ASSIGN_OR_RETURN(const LogWriter::Written written, writer_.write_next(from));
+    reader_.set_durable_end(writer_.durable_end());
+    if (written.through != 0) durable_ticket_ = written.through;
+    listener_.on_durable(written.run, durable_ticket_);
+    publish(written.run.records.size());
+    return absl::OkStatus();
+  }
+
+  absl::Status write_watermark() {
+    SLUICE_RETURN_IF_ERROR(writer_.write_watermark());
+    reader_.set_durable_end(writer_.durable_end());
+    publish(0);
+    return absl::OkStatus();
+  }
+
+  void publish(size_t durable_bytes) {
+    const std::lock_guard lock(mutex_);
+    const uint64_t recovered = stats_.recovered_bytes_read;
+    stats_ = writer_.stats();
+    stats_.recovered_bytes_read = recovered;
+    queued_bytes_ -= durable_bytes;
+  }
+
+  void fail(const absl::Status& status, std::deque<PendingRun> unwritten) {
+    absl::Status why;
+    {
+      const std::lock_guard lock(mutex_);
+      why = absl::UnavailableError(fmt::format("the log is read-only until a restart: {}", message_of(status)));
+      failed_ = why;
+      pending_.clear();
+      queued_bytes_ = 0;
+    }
+    spdlog::error(
+        "the log turned read-only: appends are refused, reads go on; restart to recover at={} unwritten_runs={} "
+        "reason=\"{}\"",
+        writer_.durable_end(), unwritten.size(), message_of(status));
+    listener_.on_failed(why);
+  }
+
+  LogOptions options_;
+  Disk& disk_;
+  LogListener& listener_;
+  std::unique_ptr<DiskLock> lock_;
+  SegmentDirectory directory_;
+  SegmentPreparer preparer_;
+  LogReader reader_;
+  LogWriter writer_;  // the log thread's, once it runs
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<PendingRun> pending_;
+  uint64_t queued_bytes_ = 0;
+  Ticket last_ticket_ = 0;
+  bool closing_ = false;
+  absl::Status failed_;
+  LogStats stats_;
+
+  Ticket durable_ticket_ = 0;  // the log thread's
+  std::thread thread_;
+};
+
+void log_recovery(const LogOptions& options, const RecoveredLog& recovered) {
+  if (recovered.verdict == TailVerdict::torn)
+    spdlog::info("the last write was torn and never acknowledged; the log goes on in a new segment at={} reason=\"{}\"",
+                 recovered.tail.end, recovered.torn_because);
+  spdlog::info("log opened dir={} cluster_id={} segments={} end={} bytes_read={}", options.dir.string(),
+               options.cluster_id, recovered.segments.size(), recovered.tail.end, recovered.bytes_read);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Log>> Log::open(LogOptions options, Disk& disk, LogListener& listener,
+                                               const Replay& replay) {
+  SLUICE_RETURN_IF_ERROR(check_options(options));
+  SLUICE_RETURN_IF_ERROR(disk.create_dir(options.dir));
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<DiskLock> lock, disk.lock(options.dir));
+  SLUICE_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(disk, options.dir, replay));
+  if (recovered.cluster_id != 0 && options.cluster_id != 0 && recovered.cluster_id != options.cluster_id)
+    return absl::FailedPreconditionError(
+        fmt::format("{} belongs to cluster {}, this pump to cluster {}; give it a data folder of its own",
+                    options.dir.string(), recovered.cluster_id, options.cluster_id));
+  if (recovered.cluster_id != 0) options.cluster_id = recovered.cluster_id;
+  if (options.cluster_id == 0) options.cluster_id = random_nonzero();
+  log_recovery(options, recovered);
+  auto log = std::make_unique<LogImpl>(std::move(options), disk, listener, std::move(lock), std::move(recovered));
+  SLUICE_RETURN_IF_ERROR(log->start());
+  return log;
+}
+
+}  // namespace sluice::storage

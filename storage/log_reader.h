@@ -1,0 +1,79 @@
+// Reads records back from the log's files, through a small cache of large aligned reads: pullers ask for ascending
+// positions. Contract: nothing at or behind the durable end is ever read into the cache or served (INV-4). Threads:
+// any. Owns:     its open files and cached blocks. Borrows the disk and the directory, which must outlive it. Errors:
+// OUT_OF_RANGE beyond the durable end; DATA_LOSS names file and offset; UNAVAILABLE when the disk can't read.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/log_position.h"
+#include "base/record.h"
+#include "storage/disk.h"
+#include "storage/segment_directory.h"
+
+namespace sluice::storage {
+
+class LogReader {
+ public:
+  LogReader(Disk& disk, std::filesystem::path dir, const SegmentDirectory& directory)
+      : disk_(disk), dir_(std::move(dir)), directory_(directory) {}
+
+  // Only moves forward.
+  void set_durable_end(LogPosition end) { durable_end_.store(end.value, std::memory_order_release); }
+  [[nodiscard]] LogPosition durable_end() const { return LogPosition(durable_end_.load(std::memory_order_acquire)); }
+
+  // As Log::read_prewrite.
+  [[nodiscard]] absl::Status read_prewrite(LogPosition position, std::string& out);
+
+  [[nodiscard]] uint64_t disk_reads() const { return disk_reads_.load(std::memory_order_relaxed); }
+
+ private:
+  // A stretch of one file. Grows in place as the log does: bytes below `valid` never change.
+  struct Block {
+    explicit Block(size_t bytes) : buffer(bytes) {}
+    AlignedBuffer buffer;
+    std::mutex filling;
+    std::atomic<uint32_t> valid{0};
+  };
+  using BlockKey = std::pair<uint32_t, uint32_t>;  // segment, index
+  struct Cached {
+    std::shared_ptr<Block> block;
+    std::list<BlockKey>::iterator recency;
+  };
+
+  [[nodiscard]] absl::Status read_once(LogPosition position, std::string& out);
+  // Appends to `out` the whole record at `position`.
+  [[nodiscard]] absl::StatusOr<RecordHeader> read_record(LogPosition position, std::string& out);
+  [[nodiscard]] absl::Status read_other_parts(const RecordHeader& first, LogPosition position, std::string& out);
+  // Where the next record lies, at `position` or behind it: over padding, batch headers and segment borders.
+  [[nodiscard]] absl::StatusOr<LogPosition> next_record(LogPosition position);
+  [[nodiscard]] absl::Status copy(LogPosition position, std::byte* to, size_t bytes);
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<Block>> block_with(BlockKey key, uint32_t through);
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<DiskFile>> file_of(uint32_t segment);
+  std::shared_ptr<Block> cached(BlockKey key);
+  void drop_cache();
+  [[nodiscard]] absl::Status damaged(LogPosition position, std::string_view why) const;
+
+  Disk& disk_;
+  const std::filesystem::path dir_;
+  const SegmentDirectory& directory_;
+  std::atomic<uint64_t> durable_end_{0};
+  std::atomic<uint64_t> disk_reads_{0};
+
+  std::mutex mutex_;  // of all below
+  std::map<BlockKey, Cached> blocks_;
+  std::list<BlockKey> recency_;  // most recent first
+  std::map<uint32_t, std::shared_ptr<DiskFile>> files_;
+};
+
+}  // namespace sluice::storage
