@@ -93,7 +93,18 @@ struct SetFromText {
     *field = split_list(text);
     return absl::OkStatus();
   }
+  absl::Status operator()(TableRows*) const { return wrong_type(option, text, "tables, in the config file only", true); }
 };
+
+absl::StatusOr<std::map<std::string, std::string>> table_row(const Option& option, const toml::node& node) {
+  if (!node.is_table()) return wrong_type(option, "another value", "tables of strings", false);
+  std::map<std::string, std::string> row;
+  for (const auto& [key, value] : *node.as_table()) {
+    if (!value.is_string()) return wrong_type(option, std::string(key.str()) + " of another type", "tables of strings", false);
+    row[std::string(key.str())] = value.value<std::string>().value();
+  }
+  return row;
+}
 
 // A TOML node into its field.
 struct SetFromToml {
@@ -150,16 +161,63 @@ struct SetFromToml {
     *field = std::move(list);
     return absl::OkStatus();
   }
+  absl::Status operator()(TableRows* field) const {
+    TableRows rows;
+    if (node.is_array()) {
+      for (const toml::node& item : *node.as_array()) {
+        SLUICE_ASSIGN_OR_RETURN(auto row, table_row(option, item));
+        rows.push_back(std::move(row));
+      }
+    } else {
+      SLUICE_ASSIGN_OR_RETURN(auto row, table_row(option, node));
+      rows.push_back(std::move(row));
+    }
+    *field = std::move(rows);
+    return absl::OkStatus();
+  }
 };
 
-absl::Status apply_table(const OptionTable& options, const toml::table& table, const std::string& prefix, StringList& unknown) {
+std::string default_text(const OptionField& field);
+
+bool is_empty(const toml::node& node) {
+  if (node.is_table()) return node.as_table()->empty();
+  return node.is_array() && node.as_array()->empty();
+}
+
+absl::Status not_supported(const Option& option, bool from_flag, std::string_view standard) {
+  return absl::InvalidArgumentError(
+      fmt::format("{} is not supported yet; leave it out, or at its default `{}`", option_name(option, from_flag), standard));
+}
+
+// Sets one option through `set`, with what holds for deprecated and unsupported ones.
+template <class Set>
+absl::Status set_option(const Option& option, bool from_flag, StringList* warnings, Set set) {
+  if (option.deprecated) {
+    if (warnings != nullptr) warnings->push_back(option_name(option, from_flag) + " is deprecated and ignored");
+    return absl::OkStatus();
+  }
+  const std::string before = option.supported ? "" : default_text(option.field);
+  SLUICE_RETURN_IF_ERROR(set());
+  const bool changed = !option.supported && default_text(option.field) != before;
+  return changed ? not_supported(option, from_flag, before) : absl::OkStatus();
+}
+
+absl::Status apply_node(const Option& option, const toml::node& node, StringList* warnings) {
+  // Tables of an unsupported option may have any shape, so they aren't looked into.
+  if (!option.supported && (node.is_table() || node.is_array_of_tables()))
+    return is_empty(node) ? absl::OkStatus() : not_supported(option, false, "");
+  return set_option(option, false, warnings, [&] { return std::visit(SetFromToml{option, node}, option.field); });
+}
+
+absl::Status apply_table(const OptionTable& options, const toml::table& table, const std::string& prefix, StringList& unknown,
+                         StringList* warnings) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     const auto found = std::find_if(options.options.begin(), options.options.end(), [&](const Option& o) { return o.key == name; });
     if (found != options.options.end()) {
-      SLUICE_RETURN_IF_ERROR(std::visit(SetFromToml{*found, node}, found->field));
+      SLUICE_RETURN_IF_ERROR(apply_node(*found, node, warnings));
     } else if (node.is_table()) {
-      SLUICE_RETURN_IF_ERROR(apply_table(options, *node.as_table(), name + ".", unknown));
+      SLUICE_RETURN_IF_ERROR(apply_table(options, *node.as_table(), name + ".", unknown, warnings));
     } else {
       unknown.push_back(name);
     }
@@ -169,6 +227,7 @@ absl::Status apply_table(const OptionTable& options, const toml::table& table, c
 
 std::string default_text(const OptionField& field) {
   struct Show {
+    std::string operator()(const TableRows* v) const { return v->empty() ? "" : fmt::format("{} tables", v->size()); }
     std::string operator()(const bool* v) const { return *v ? "true" : "false"; }
     std::string operator()(const int64_t* v) const { return fmt::format("{}", *v); }
     std::string operator()(const uint64_t* v) const { return fmt::format("{}", *v); }
@@ -205,11 +264,11 @@ StringList normalised(const OptionTable& table, std::span<char* const> arguments
 
 std::string version_line(std::string_view program) { return fmt::format("{} (sluice {})", program, SLUICE_VERSION); }
 
-absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin) {
+absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin, StringList* warnings) {
   StringList unknown;
   try {
     const toml::table parsed = toml::parse(text, std::string(origin));
-    SLUICE_RETURN_IF_ERROR(annotate(apply_table(table, parsed, "", unknown), origin));
+    SLUICE_RETURN_IF_ERROR(annotate(apply_table(table, parsed, "", unknown, warnings), origin));
   } catch (const toml::parse_error& error) {
     return absl::InvalidArgumentError(fmt::format("{}:{}: {}", origin, error.source().begin.line, error.description()));
   }
@@ -232,6 +291,7 @@ absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<
     std::string help = option.help;
     if (!option.choices.empty()) help += fmt::format(" [{}]", fmt::join(option.choices, "|"));
     if (!option.unit.empty()) help += fmt::format(" ({})", option.unit);
+    if (!option.supported) help += "; not supported yet";
     if (option.deprecated) help = "deprecated, ignored";
     CLI::Option* added = app.add_option(names, text, help);
     added->default_str(default_text(option.field))->type_name("");
@@ -260,15 +320,13 @@ absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<
     if (!file) return absl::InvalidArgumentError(fmt::format("cannot read config file {}: {}", config, std::strerror(errno)));
     std::stringstream text;
     text << file.rdbuf();
-    SLUICE_RETURN_IF_ERROR(apply_toml(table, text.str(), config));
+    SLUICE_RETURN_IF_ERROR(apply_toml(table, text.str(), config, &result.warnings));
   }
   for (const auto& [option, parsed] : given) {
     if (parsed->count() == 0) continue;
-    if (option->deprecated) {
-      result.warnings.push_back(fmt::format("--{} is deprecated and ignored", option->flag));
-      continue;
-    }
-    SLUICE_RETURN_IF_ERROR(std::visit(SetFromText{*option, parsed->results().back()}, option->field));
+    const std::string text = parsed->results().back();
+    SLUICE_RETURN_IF_ERROR(
+        set_option(*option, true, &result.warnings, [&] { return std::visit(SetFromText{*option, text}, option->field); }));
   }
   if (table.positionals != nullptr) *table.positionals = positionals;
   return result;
@@ -281,7 +339,7 @@ std::string options_page(const OptionTable& table) {
     if (option.min || option.max) accepted = range_text(option);
     page += fmt::format("| {} | {} | {} | {} | {}{} |\n", option.key.empty() ? "" : "`" + option.key + "`",
                         option.flag.empty() ? "" : "`--" + option.flag + "`", default_text(option.field), accepted,
-                        option.deprecated ? "deprecated, ignored" : option.help, option.reloadable ? " (reloadable)" : "");
+                        option.deprecated ? "deprecated, ignored" : option.supported ? option.help : option.help + "; not supported yet", option.reloadable ? " (reloadable)" : "");
   }
   return page;
 }

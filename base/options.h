@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,8 +21,11 @@ namespace sluice {
 
 using StringList = std::vector<std::string>;
 
+// An array of TOML tables with string values: `[[syncer.ignore-table]] db-name = "a"`. Also takes a single table.
+using TableRows = std::vector<std::map<std::string, std::string>>;
+
 // Where an option's value goes; the pointer's type is the option's type.
-using OptionField = std::variant<bool*, int64_t*, uint64_t*, double*, std::string*, StringList*>;
+using OptionField = std::variant<bool*, int64_t*, uint64_t*, double*, std::string*, StringList*, TableRows*>;
 
 struct Option {
   std::string key;   // TOML, dotted: "syncer.to.host"; empty: no such key
@@ -35,6 +39,7 @@ struct Option {
   std::string short_flag{};  // one letter
   bool reloadable = false;
   bool deprecated = false;   // accepted, ignored, said so in the log
+  bool supported = true;     // false: known, but has no function yet; anything but its default is refused
 };
 
 struct OptionTable {
@@ -56,8 +61,9 @@ struct ParsedOptions {
 // accepted; every unknown flag or key is one.
 [[nodiscard]] absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<char* const> arguments);
 
-// The same checks over a TOML text; `origin` names it in errors.
-[[nodiscard]] absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin);
+// The same checks over a TOML text; `origin` names it in errors. Warnings, if asked for, are added to.
+[[nodiscard]] absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin,
+                                      StringList* warnings = nullptr);
 
 // docs/config/<program>.md.
 [[nodiscard]] std::string options_page(const OptionTable& table);

@@ -72,6 +72,42 @@ TEST_F(Options, LetsAFlagWinOverTheFile) {
   EXPECT_EQ(batch, 9);
 }
 
+TEST_F(Options, RefusesWhatHasNoFunctionYetUnlessItIsTheDefault) {
+  std::string mode = "plain";
+  TableRows routes;
+  table.options.push_back({.key = "mode", .flag = "mode", .field = &mode, .help = "how", .supported = false});
+  table.options.push_back({.key = "route", .flag = "", .field = &routes, .help = "where to", .supported = false});
+  EXPECT_TRUE(parse({"--mode=plain"}).ok());
+  const auto other = parse({"--mode=fancy"});
+  EXPECT_THAT(std::string(other.status().message()), testing::AllOf(HasSubstr("--mode is not supported yet"), HasSubstr("`plain`")));
+  mode = "plain";
+  EXPECT_FALSE(apply_toml(table, "mode = 'fancy'", "f.toml").ok());
+  EXPECT_TRUE(apply_toml(table, "route = []", "f.toml").ok());
+  EXPECT_FALSE(apply_toml(table, "[[route]]\nany = [1, {shape = 2}]", "f.toml").ok());
+  EXPECT_FALSE(apply_toml(table, "[route.x]\na = 1", "f.toml").ok());
+}
+
+TEST_F(Options, ReadsArraysOfTables) {
+  TableRows tables;
+  table.options.push_back({.key = "syncer.ignore-table", .flag = "", .field = &tables, .help = "left out"});
+  ASSERT_TRUE(apply_toml(table, "[[syncer.ignore-table]]\ndb-name = 'a'\ntbl-name = 'b'\n[[syncer.ignore-table]]\ndb-name = 'c'\n", "f.toml").ok());
+  EXPECT_EQ(tables, (TableRows{{{"db-name", "a"}, {"tbl-name", "b"}}, {{"db-name", "c"}}}));
+  EXPECT_FALSE(apply_toml(table, "[[syncer.ignore-table]]\ndb-name = 1\n", "f.toml").ok());
+  EXPECT_FALSE(apply_toml(table, "[syncer]\nignore-table = 'a'\n", "f.toml").ok());
+}
+
+TEST_F(Options, WarnsOfDeprecatedKeysAndFlags) {
+  std::string rotate;
+  table.options.push_back({.key = "log-rotate", .flag = "log-rotate", .field = &rotate, .help = "", .deprecated = true});
+  const auto parsed = parse({"--log-rotate=hour"});
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->warnings.size(), 1u);
+  StringList warnings;
+  ASSERT_TRUE(apply_toml(table, "log-rotate = 'hour'", "f.toml", &warnings).ok());
+  EXPECT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(rotate, "");
+}
+
 TEST_F(Options, ShowsHelpAndVersionAndExits) {
   const auto help = parse({"--help"});
   ASSERT_TRUE(help.ok());
