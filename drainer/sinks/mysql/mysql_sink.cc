@@ -1,0 +1,292 @@
+#include "drainer/sinks/mysql/mysql_sink.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/status.h"
+#include "drainer/sinks/mysql/apply_transaction.h"
+#include "drainer/sinks/mysql/row_statements.h"
+#include "drainer/sinks/mysql/sql_text.h"
+
+namespace sluice::drainer {
+
+namespace {
+
+constexpr std::chrono::milliseconds kRetryDelayMin{50};
+constexpr std::chrono::milliseconds kRetryDelayMax{2000};
+constexpr std::chrono::seconds kWaitLogInterval{10};
+// What the protocol adds to a statement's text.
+constexpr uint64_t kPacketOverheadBytes = 64;
+
+bool may_heal(const absl::Status& status) { return absl::IsUnavailable(status) || absl::IsAborted(status); }
+
+}  // namespace
+
+MysqlSink::MysqlSink(MysqlSinkOptions options)
+    : options_(std::move(options)), progress_(options_.progress), ddl_(options_.ddl_skip, options_.hook) {}
+
+MysqlSink::~MysqlSink() { close(); }
+
+absl::StatusOr<SinkPosition> MysqlSink::open(CommitTs at_least) {
+  SLUICE_ASSERT(!thread_.joinable());
+  at_least_ = at_least;
+  SLUICE_RETURN_IF_ERROR(connect_and_take_over());
+  spdlog::info("downstream ready server={} version={} at={} epoch={} applied_through={}", to_string(connection_->kind()),
+               connection_->version(), options_.endpoint.to_string(), progress_.epoch(), progress_.position());
+  submitted_ = resolved_ = progress_.position();
+  note_durable();
+  thread_ = std::thread([this] { work(); });
+  pthread_setname_np(thread_.native_handle(), "mysql-sink");
+  return SinkPosition{progress_.position()};
+}
+
+absl::Status MysqlSink::submit(std::shared_ptr<const Transaction> transaction) {
+  std::unique_lock lock(mutex_);
+  moved_.wait(lock, [&] { return !error_.ok() || stop_ || queue_.empty() || queue_bytes_ < options_.queue_bytes_max; });
+  if (!error_.ok()) return error_;
+  if (stop_) return absl::CancelledError("the sink is closed");
+  SLUICE_ASSERT(transaction->commit_ts > submitted_, "commit_ts={} before={}", transaction->commit_ts, submitted_);
+  submitted_ = transaction->commit_ts;
+  queue_bytes_ += transaction->memory_bytes;
+  queue_.push_back(std::move(transaction));
+  work_.notify_one();
+  return absl::OkStatus();
+}
+
+absl::Status MysqlSink::resolve(ResolvedTs ts) {
+  const std::lock_guard lock(mutex_);
+  if (!error_.ok()) return error_;
+  submitted_ = std::max(submitted_, CommitTs(ts.value));
+  resolved_ = std::max(resolved_, CommitTs(ts.value));
+  return absl::OkStatus();
+}
+
+bool MysqlSink::is_idle() const { return queue_.empty() && !applying_ && durable_through() >= submitted_; }
+
+absl::Status MysqlSink::flush() {
+  std::unique_lock lock(mutex_);
+  flushing_ = true;
+  work_.notify_one();
+  moved_.wait(lock, [&] { return !error_.ok() || stop_ || is_idle(); });
+  flushing_ = false;
+  if (!error_.ok()) return error_;
+  return is_idle() ? absl::OkStatus() : absl::CancelledError("the sink was closed before all was durable");
+}
+
+void MysqlSink::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    work_.notify_all();
+    moved_.notify_all();
+  }
+  {
+    const std::lock_guard lock(connection_mutex_);
+    if (connection_) connection_->interrupt();
+  }
+  if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id()) thread_.join();
+}
+
+MysqlSinkCounters MysqlSink::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+void MysqlSink::work() {
+  for (;;) {
+    const Pack pack = take_pack();
+    if (stop_) return;
+    const absl::Status status = apply(pack);
+    const std::lock_guard lock(mutex_);
+    applying_ = false;
+    if (status.ok()) {
+      counters_.transactions += pack.size();
+      counters_.ddl = ddl_.counters();
+    } else {
+      error_ = status;
+    }
+    moved_.notify_all();
+    if (!status.ok()) {
+      if (!stop_) spdlog::error("downstream apply stopped: {}", message_of(status));
+      return;
+    }
+  }
+}
+
+// The longest run of transactions that fits one downstream transaction; a DDL goes alone.
+MysqlSink::Pack MysqlSink::take_pack() {
+  std::unique_lock lock(mutex_);
+  const auto resolved_waits = [&] { return resolved_.value > durable_through_; };
+  const auto wanted = [&] { return stop_ || !queue_.empty() || (flushing_ && resolved_waits()); };
+  while (!wanted())
+    if (!work_.wait_for(lock, options_.resolved_interval, wanted) && resolved_waits()) break;
+  Pack pack;
+  size_t rows = 0;
+  uint64_t bytes = 0;
+  while (!stop_ && !queue_.empty()) {
+    const auto& next = queue_.front();
+    if (!pack.empty() && (next->ddl || rows + next->rows.size() > options_.pack_rows_max ||
+                          bytes + next->memory_bytes > options_.pack_bytes_max))
+      break;
+    rows += next->rows.size();
+    bytes += next->memory_bytes;
+    queue_bytes_ -= next->memory_bytes;
+    pack.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+    if (pack.back()->ddl) break;
+  }
+  // Read here, with the queue seen empty: one promised later may lie above a transaction that is queued by then.
+  if (pack.empty()) resolved_target_ = resolved_;
+  applying_ = true;
+  moved_.notify_all();
+  return pack;
+}
+
+absl::Status MysqlSink::apply(const Pack& pack) {
+  for (;;) {
+    const absl::Status status = pack.empty() ? apply_resolved() : try_apply(pack);
+    if (status.ok()) {
+      note_durable();
+      return status;
+    }
+    if (!may_heal(status)) {
+      // The connection may be gone too; a transaction that nobody commits goes with it.
+      (void)connection_->execute("ROLLBACK");
+      return status;
+    }
+    SLUICE_RETURN_IF_ERROR(recover_from(status));
+    if (!pack.empty() && progress_.position() >= pack.back()->commit_ts) {  // the lost answer was "committed"
+      note_durable();
+      return absl::OkStatus();
+    }
+  }
+}
+
+absl::Status MysqlSink::try_apply(const Pack& pack) {
+  if (!pack.front()->ddl) return apply_rows(pack);
+  engines_checked_.clear();
+  return ddl_.run(*connection_, progress_, *pack.front()->ddl, pack.front()->commit_ts);
+}
+
+absl::Status MysqlSink::apply_rows(const Pack& pack) {
+  SLUICE_RETURN_IF_ERROR(check_engines(pack));
+  const uint64_t packet_bytes_max = connection_->packet_bytes_max() - kPacketOverheadBytes;
+  RowStatements statements(pack, connection_->kind(),
+                           {.packet_bytes_target = std::min(options_.packet_bytes_target, packet_bytes_max),
+                            .packet_bytes_max = packet_bytes_max});
+  const CommitTs through = pack.back()->commit_ts;
+  SqlPacket packet = progress_.advance_sql(through, pack.back()->rows.size());
+  uint64_t rows = 0;
+  do {
+    SLUICE_RETURN_IF_ERROR(statements.fill(packet));
+    SLUICE_RETURN_IF_ERROR(run_packet(*connection_, packet));
+    SLUICE_RETURN_IF_ERROR(pass_step(options_.hook, SinkStep::packet_sent));
+    for (const auto& statement : packet.expectations)
+      if (statement.table != nullptr) rows += statement.rows;
+    packet = {};
+  } while (!statements.done());
+  SLUICE_RETURN_IF_ERROR(commit(*connection_, progress_, through, options_.hook));
+  const std::lock_guard lock(mutex_);
+  counters_.rows += rows;
+  ++counters_.commits;
+  return absl::OkStatus();
+}
+
+// Only the position moves: nothing at or below the resolved ts is left to apply.
+absl::Status MysqlSink::apply_resolved() {
+  const CommitTs through = resolved_target_;
+  if (through <= progress_.position()) return absl::OkStatus();
+  SLUICE_RETURN_IF_ERROR(run_packet(*connection_, progress_.advance_sql(through, 0)));
+  return commit(*connection_, progress_, through, {});
+}
+
+// In a table without transactions a row would stay when its transaction is rolled back, and come again (INV-8).
+absl::Status MysqlSink::check_engines(const Pack& pack) {
+  const TableDef* last = nullptr;
+  for (const auto& transaction : pack) {
+    for (const RowChange& row : transaction->rows) {
+      if (row.table == last) continue;
+      last = row.table;
+      if (is_own_schema(last->schema) || engines_checked_.contains({last->schema, last->name})) continue;
+      SLUICE_RETURN_IF_ERROR(check_engine(*last, transaction->commit_ts));
+      engines_checked_.emplace(last->schema, last->name);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MysqlSink::check_engine(const TableDef& table, CommitTs commit_ts) {
+  SLUICE_ASSIGN_OR_RETURN(const auto rows, connection_->query(fmt::format(
+      "SELECT t.ENGINE, e.TRANSACTIONS FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE=t.ENGINE "
+      "WHERE t.TABLE_SCHEMA={} AND t.TABLE_NAME={}", quoted_text(table.schema), quoted_text(table.name))));
+  if (rows.empty())
+    return absl::FailedPreconditionError(fmt::format(
+        "the downstream has no table {}.{} (or its user may not see it): make it as upstream has it, then start again; commit_ts={}",
+        table.schema, table.name, commit_ts));
+  if (rows[0][1] == "YES") return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "downstream table {}.{} has engine {}, which has no transactions, so that rows can't be applied exactly once: run "
+      "ALTER TABLE {} ENGINE=InnoDB there, then start again; commit_ts={}",
+      table.schema, table.name, rows[0][0].value_or("none"), quoted_table(table.schema, table.name), commit_ts));
+}
+
+absl::Status MysqlSink::recover_from(const absl::Status& status) {
+  if (stop_) return absl::CancelledError("the sink is closed");
+  if (absl::IsAborted(status)) {
+    spdlog::warn("downstream transaction is tried again: {}", message_of(status));
+    const absl::Status rolled_back = connection_->execute("ROLLBACK").status();
+    if (rolled_back.ok() || !absl::IsUnavailable(rolled_back)) return rolled_back;
+  } else {
+    spdlog::warn("downstream connection lost, connecting again at={} reason={}", options_.endpoint.to_string(), message_of(status));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++counters_.reconnects;
+  }
+  return connect_and_take_over();
+}
+
+absl::Status MysqlSink::connect_and_take_over() {
+  auto delay = kRetryDelayMin;
+  std::chrono::steady_clock::time_point said{};
+  for (;;) {
+    if (stop_) return absl::CancelledError("the sink is closed");
+    {
+      // Ours must be gone before the next one asks for the owner's lock.
+      const std::lock_guard lock(connection_mutex_);
+      connection_.reset();
+    }
+    auto connection = MysqlConnection::connect(options_.endpoint);
+    absl::Status status = connection.status();
+    if (status.ok()) {
+      {
+        const std::lock_guard lock(connection_mutex_);
+        connection_ = std::move(connection).value();
+      }
+      status = progress_.take_over(*connection_, at_least_, stop_);
+      if (status.ok()) return status;
+    }
+    if (stop_) return absl::CancelledError("the sink is closed");
+    if (!may_heal(status)) return annotate(status, fmt::format("downstream {}", options_.endpoint.to_string()));
+    const auto now = std::chrono::steady_clock::now();
+    if (now - said >= kWaitLogInterval) {
+      spdlog::warn("waiting for the downstream at={} reason={}", options_.endpoint.to_string(), message_of(status));
+      said = now;
+    }
+    if (!wait_before_retry(delay)) return absl::CancelledError("the sink is closed");
+    delay = std::min(delay * 2, kRetryDelayMax);
+  }
+}
+
+bool MysqlSink::wait_before_retry(std::chrono::milliseconds delay) {
+  std::unique_lock lock(mutex_);
+  return !work_.wait_for(lock, delay, [&] { return stop_.load(); });
+}
+
+void MysqlSink::note_durable() { durable_through_ = progress_.position().value; }
+
+}  // namespace sluice::drainer

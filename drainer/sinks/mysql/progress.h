@@ -1,0 +1,64 @@
+// The fenced progress row: what makes "applied" and "known as applied" one atomic step (INV-7, INV-8).
+// Contract: after take_over() returned ok, no transaction of an earlier owner can commit any more, and position() is exact.
+//           advance_sql() must be the first statement of a transaction and find exactly one row; confirm() once it committed.
+// Threads:  one.
+// Errors:   FAILED_PRECONDITION when another drainer took over; UNAVAILABLE and others as MysqlConnection.
+// Format:   docs/formats/mysql-progress.md
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/tso.h"
+#include "drainer/sinks/mysql/mysql_connection.h"
+#include "drainer/sinks/mysql/row_statements.h"
+
+namespace sluice::drainer {
+
+struct ProgressOptions {
+  uint64_t cluster_id = 0;
+  uint32_t slot = 0;
+  // How long a session that still holds the owner's lock may finish its work before it is killed.
+  std::chrono::seconds takeover_grace{10};
+};
+
+class Progress {
+ public:
+  explicit Progress(ProgressOptions options) : options_(options) {}
+
+  // Waits for the owner's lock, bumps the epoch and reads the position. The first time whoever held it before is replaced;
+  // later (after a lost connection) another owner's epoch means that we are the one who was replaced. `at_least` starts a
+  // downstream that has no row of ours and no TiDB-Binlog checkpoint.
+  [[nodiscard]] absl::Status take_over(MysqlConnection& connection, CommitTs at_least, const std::atomic<bool>& stop);
+
+  // Moves the row, and TiDB-Binlog's checkpoint with it, to `through`; rows counts what the transaction carries of it.
+  [[nodiscard]] SqlPacket advance_sql(CommitTs through, uint64_t last_row_count) const;
+  void confirm(CommitTs through);
+
+  [[nodiscard]] CommitTs position() const { return position_; }
+  [[nodiscard]] uint64_t epoch() const { return epoch_; }
+  [[nodiscard]] const ProgressOptions& options() const { return options_; }
+
+ private:
+  [[nodiscard]] absl::Status create_tables(MysqlConnection& connection) const;
+  [[nodiscard]] absl::Status lock_owner(MysqlConnection& connection, const std::atomic<bool>& stop) const;
+  [[nodiscard]] absl::Status kill_owner(MysqlConnection& connection) const;
+  [[nodiscard]] absl::StatusOr<std::optional<CommitTs>> read_go_checkpoint(MysqlConnection& connection) const;
+  [[nodiscard]] absl::Status insert_first_row(MysqlConnection& connection, CommitTs at_least) const;
+  [[nodiscard]] std::string where_slot() const;
+  [[nodiscard]] std::string owner_lock() const;
+
+  ProgressOptions options_;
+  bool owned_before_ = false;
+  uint64_t epoch_ = 0;
+  uint64_t sequence_ = 0;
+  CommitTs position_;
+};
+
+}  // namespace sluice::drainer
