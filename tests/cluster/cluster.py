@@ -1,0 +1,62 @@
+"""A whole cluster below one temporary folder; leaving its `with` block ends every program and removes the folder."""
+import pathlib
+import shutil
+import tempfile
+
+from cluster.corpus import Corpus
+from cluster.mariadb import MariaDb
+from cluster.nodes import Drainer, Probe, Pump, Replay, file_target, mariadb_target
+
+
+class Cluster:
+    def __init__(self, corpus, dies_with_us=True):
+        self.corpus = Corpus(corpus)
+        self.dies_with_us = dies_with_us
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
+        self.pumps, self.others = [], []
+        self.mariadb = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for program in [n.program for n in [*self.others, *self.pumps]]:
+            program.kill()
+        if self.mariadb:
+            self.mariadb.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_pumps(self):
+        self.pumps = [Pump(i, self.folder, self.corpus.cluster_id, self.dies_with_us)
+                      for i in range(len(self.corpus.recordings))]
+        for pump in self.pumps:
+            pump.program.start()
+        for pump in self.pumps:
+            pump.program.wait_ready(pump.healthy, 30, "it is healthy")
+
+    def start_mariadb(self):
+        self.mariadb = MariaDb(self.folder, self.dies_with_us)
+        return self.mariadb.start()
+
+    def replay(self, *arguments):
+        return self._own(Replay(self.folder, self.pumps, self.corpus.recordings, arguments)).start()
+
+    def probe(self, pump, until, after=0):
+        return self._own(Probe(self.folder, pump, self.corpus.cluster_id, until, after)).start()
+
+    def drainer_to_mariadb(self, name="drainer-mariadb"):
+        return self._own(Drainer(name, self.folder, self.pumps, self.corpus, mariadb_target(self.mariadb), self.dies_with_us))
+
+    def drainer_to_files(self, name="drainer-files"):
+        return self._own(Drainer(name, self.folder, self.pumps, self.corpus, file_target(self.folder / f"{name}.out"),
+                                 self.dies_with_us))
+
+    def files_of(self, drainer):
+        return self.folder / f"{drainer.name}.out"
+
+    def _own(self, node):
+        self.others.append(node)
+        return node

@@ -1,0 +1,65 @@
+"""A private MariaDB: own data folder, port and socket, durability at its defaults."""
+import getpass
+import os
+import shutil
+import subprocess
+
+from cluster.program import Failure, Program, free_port
+
+
+def find(name):
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/libexec")
+    if not path:
+        raise Failure(f"{name} isn't installed; run tools/setup")
+    return path
+
+
+class MariaDb:
+    def __init__(self, folder, dies_with_us=True):
+        self.folder, self.port = folder / "mariadb", free_port()
+        self.socket = self.folder / "s.sock"
+        self.user = "root"
+        self.folder.mkdir(parents=True)
+        install = subprocess.run(
+            [find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}",
+             "--auth-root-authentication-method=normal", "--skip-test-db"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if install.returncode != 0:
+            raise Failure(f"mariadb-install-db failed:\n{install.stdout}")
+        self.program = Program("mariadb", [
+            find("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder}/m.pid",
+            "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M", "--max-allowed-packet=1G",
+            "--character-set-server=utf8mb4", "--skip-name-resolve"], folder / "mariadb.log", dies_with_us=dies_with_us)
+
+    def start(self):
+        self.program.start()
+        self.program.wait_ready(self.answers, 60, "it answers queries")
+        self.query("create user if not exists root@'127.0.0.1'; grant all on *.* to root@'127.0.0.1' with grant option")
+        return self
+
+    def answers(self):
+        return self.socket.exists() and self._client("select 1").returncode == 0
+
+    def query(self, sql):
+        done = self._client(sql)
+        if done.returncode != 0:
+            raise Failure(f"MariaDB refused {sql!r}: {done.stderr}")
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def _client(self, sql):
+        return subprocess.run([find("mariadb"), "--no-defaults", f"--socket={self.socket}", "-uroot", "-N", "-B", "-e", sql],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+
+    def drop_everything_replicated(self):
+        """Back to an empty downstream, in a tenth of a second instead of a new instance."""
+        ours = "('mysql','information_schema','performance_schema','sys')"
+        for (schema,) in self.query(f"select schema_name from information_schema.schemata where schema_name not in {ours}"):
+            quoted = schema.replace("`", "``")
+            self.query(f"set foreign_key_checks = 0; drop database `{quoted}`")
+
+    def stop(self):
+        self.program.stop(60)
+
+    def kill(self):
+        self.program.kill()

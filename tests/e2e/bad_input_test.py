@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Wrong usage, foreign data and broken bytes: each a clear error, and nothing lost."""
+import json
+import socket
+import subprocess
+
+from harness import BIN, Cluster, ClusterTest, main
+
+from cluster.corpus import decompressed
+from cluster.nodes import Pump, Replay
+
+WRONG_USAGE = 2
+
+
+def run(binary, *arguments, seconds=20):
+    done = subprocess.run([BIN / binary, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=seconds, check=False)
+    return done.returncode, done.stdout
+
+
+class WrongUsage(ClusterTest):
+    def assert_refused(self, outcome, *words, code=WRONG_USAGE):
+        self.assertEqual(outcome[0], code, outcome[1])
+        for word in words:
+            self.assertIn(str(word), outcome[1])
+
+    def test_an_unknown_flag_is_named(self):
+        for binary in ("pump", "drainer", "replay"):
+            with self.subTest(binary):
+                self.assert_refused(run(binary, "--no-such-flag", "1"), "no-such-flag")
+
+    def test_an_unknown_config_key_is_named(self):
+        with Cluster("ddl") as cluster:
+            config = cluster.folder / "config.toml"
+            config.write_text('no-such-key = "x"\n')
+            for binary in ("pump", "drainer"):
+                with self.subTest(binary):
+                    self.assert_refused(run(binary, "--config", config), "no-such-key", config)
+
+    def test_a_value_out_of_range_is_named(self):
+        self.assert_refused(run("replay", "--in-flight", "0", "--pumps", "127.0.0.1:1", "x"), "--in-flight is 0")
+
+    def test_help_and_version_are_no_failures(self):
+        for binary in ("pump", "drainer", "replay"):
+            for flag, text in (("--help", "--"), ("-V", binary)):
+                with self.subTest(binary + flag):
+                    self.assert_refused(run(binary, flag), text, code=0)
+
+    def test_grpc_replay_says_that_it_is_not_supported(self):
+        self.assert_refused(run("replay", "--protocol", "grpc", "--pumps", "127.0.0.1:1", "x"), "not supported yet")
+
+
+class WrongRecording(ClusterTest):
+    def setUp(self):
+        self.c = self.cluster("ddl")
+        self.c.start_pumps()
+
+    def refused(self, files, *words, arguments=()):
+        program = Replay(self.c.folder, self.c.pumps, files, arguments).program.start()
+        self.assertEqual(program.wait(30), WRONG_USAGE, program.tail())
+        for word in words:
+            self.assertIn(str(word), program.text())
+
+    def test_nothing_is_sent_of_recordings_of_which_one_is_truncated(self):
+        whole = decompressed(self.c.corpus.recordings[1])
+        cut = self.c.folder / "cut"
+        cut.write_bytes(whole[:-7])
+        self.refused([self.c.corpus.recordings[0], cut], cut, "cut off")
+        until = self.c.replay().wait()["progress_ts"]
+        for index, probe in enumerate([self.c.probe(pump, until) for pump in self.c.pumps]):
+            self.assertEqual(probe.wait(), self.c.corpus.served(index))
+
+    def test_another_file_count_than_pumps_is_refused(self):
+        self.refused(self.c.corpus.recordings[:1], "2 pumps and 1 recordings")
+
+    def test_a_recording_of_another_cluster_is_refused_by_the_pump(self):
+        self.refused(self.c.corpus.recordings, 4711, self.c.corpus.cluster_id, arguments=["--cluster-id", 4711])
+
+
+class PumpStart(ClusterTest):
+    def assert_pump_refuses(self, pump, *words):
+        program = pump.program.start()
+        self.assertNotEqual(program.wait(20), 0, program.tail())
+        for word in words:
+            self.assertIn(str(word), program.text())
+
+    def setUp(self):
+        self.c = self.cluster("ddl")
+        self.first = self.owned(Pump(0, self.c.folder, 42)).start()
+
+    def owned(self, pump):
+        self.c.pumps.append(pump)
+        return pump
+
+    def test_a_port_in_use_is_named(self):
+        second = self.owned(Pump(1, self.c.folder, 42, extra=["--addr", self.first.address]))
+        self.assert_pump_refuses(second, self.first.address)
+
+    def test_a_folder_in_use_by_another_pump_is_refused(self):
+        second = self.owned(Pump(1, self.c.folder, 42, extra=["--data-dir", self.first.data]))
+        self.assert_pump_refuses(second, self.first.data, "use")
+        self.assertTrue(self.first.healthy())
+
+    def test_a_folder_of_another_cluster_is_refused_naming_both(self):
+        self.assertEqual(self.first.stop(), 0)
+        second = self.owned(Pump(1, self.c.folder, 43, extra=["--data-dir", self.first.data]))
+        self.assert_pump_refuses(second, 42, 43)
+
+    def test_sigterm_ends_with_exit_code_0_and_it_starts_again(self):
+        self.assertEqual(self.first.stop(), 0)
+        self.first.start()
+
+
+class BrokenFrames(ClusterTest):
+    GARBAGE = {
+        "random bytes": bytes(range(7, 107)),
+        "our magic, then rubbish": b"SLIC" + b"\xA5" * 100,
+        "half a header": b"SLIC\x01",
+        "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
+        "HTTP that never ends its line": b"GET /" + b"a" * 200_000,
+        "nothing": b"",
+    }
+
+    def test_broken_bytes_close_their_connection_and_harm_nothing(self):
+        cluster = self.cluster("ddl")
+        cluster.start_pumps()
+        for what, data in self.GARBAGE.items():
+            with self.subTest(what), socket.create_connection(("127.0.0.1", cluster.pumps[0].port), timeout=20) as peer:
+                try:
+                    peer.sendall(data)
+                    peer.shutdown(socket.SHUT_WR)
+                    while peer.recv(65536):
+                        pass
+                except ConnectionError:
+                    pass  # reset: closed as well
+                self.assertTrue(cluster.pumps[0].healthy())
+        until = cluster.replay().wait()["progress_ts"]
+        self.assertEqual(cluster.probe(cluster.pumps[0], until).wait(), cluster.corpus.served(0))
+
+
+class SchemaHistory(ClusterTest):
+    def test_a_history_that_lacks_a_job_stops_the_drainer_and_nothing_is_lost(self):
+        cluster = self.cluster("mixed")
+        cluster.start_pumps()
+        cluster.start_mariadb()
+        until = cluster.replay().wait()["progress_ts"]
+        history = json.loads(decompressed(cluster.corpus.ddl_history))
+        lacking = [job for job in history if "bank.account" not in job.get("query", "")]
+        self.assertLess(len(lacking), len(history), "no job of the table was found")
+        whole = cluster.corpus.ddl_history
+        cluster.corpus.ddl_history = cluster.folder / "lacking.json"
+        cluster.corpus.ddl_history.write_text(json.dumps(lacking))
+        drainer = cluster.drainer_to_mariadb()
+        code = drainer.start(until).program.wait(120)
+        self.assertIn(code, (1, 2, 3), drainer.program.tail())
+        self.assertRegex(drainer.program.last_line(), r"schema.history|ddl/history|history", drainer.program.tail())
+        cluster.corpus.ddl_history = whole
+        again = cluster.drainer_to_mariadb()
+        again.start(until)
+        again.wait(120)
+        self.assert_equals_truth(cluster)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""tools/demo ended by Ctrl-C at a random moment leaves nothing behind: no process, no folder."""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+
+from harness import ROOT, SEED, ClusterTest, main, wait_until
+
+
+def processes_below(folder):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if folder.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+class Demo(ClusterTest):
+    STAGES = ["up after", "replay", "pumps", "MariaDB"]
+
+    def interrupt(self, stage, number):
+        with tempfile.TemporaryDirectory(prefix="sluice-demo-test-") as folder:
+            demo = subprocess.Popen([sys.executable, ROOT / "tools" / "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    text=True, env={**os.environ, "TMPDIR": folder, "PYTHONUNBUFFERED": "1"})
+            for line in demo.stdout:
+                if stage in line:
+                    break
+            else:
+                self.fail(f"the demo ended before {stage!r}")
+            demo.send_signal(number)
+            rest = demo.stdout.read()
+            self.assertEqual(demo.wait(timeout=60), 130, rest)
+            self.assertIn("nothing is left behind", rest)
+            wait_until(lambda: not processes_below(folder), 10, lambda: f"processes {processes_below(folder)} to end")
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_ctrl_c_leaves_nothing_behind(self):
+        self.interrupt(random.Random(SEED).choice(self.STAGES), signal.SIGINT)
+
+    def test_sigterm_leaves_nothing_behind(self):
+        self.interrupt("replay", signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
