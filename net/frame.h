@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -12,14 +13,18 @@
 
 namespace sluice::net {
 
-inline constexpr uint32_t kFrameMagic = 0x43494C53;  // "SLIC"
+// The first three bytes of every frame; the fourth is the protocol's major version.
+inline constexpr std::string_view kFrameMagic = "SLC";
 inline constexpr uint8_t kProtocolVersionMajor = 1;
 inline constexpr uint8_t kProtocolVersionMinor = 0;
 inline constexpr uint32_t kFrameHeaderBytes = 32;
 inline constexpr uint32_t kFrameBodyBytesMax = 16u << 20;
+inline constexpr uint32_t kControlBodyBytesMax = 32u << 10;
+// What senders put into one bulk frame, so that control frames are never stuck behind more.
+inline constexpr uint32_t kBulkBodyBytesTarget = 4u << 20;
 
 enum class FrameType : uint16_t {
-  // Control, FlatBuffers bodies (net/messages.fbs).
+  // Control, FlatBuffers bodies (net/messages.fbs); goodbye, ping and pong have none.
   hello = 1,
   welcome = 2,
   refusal = 3,  // the sender closes after it
@@ -45,21 +50,28 @@ enum class FrameType : uint16_t {
 
 struct FrameHeader {
   FrameType type{};
-  uint16_t flags = 0;
+  uint16_t flags = 0;  // none defined; sent as 0, ignored
   uint32_t body_bytes = 0;
-  uint64_t sequence = 0;  // write: the sequence of its first record; others: as their message says
+  uint64_t sequence = 0;  // write: the sequence of its first record; others: 0
   uint64_t body_hash = 0;
 };
 
 void encode_frame_header(const FrameHeader& header, std::byte* to);
 
-// Checks magic, version, the header's own hash and the limits, in this order. `from` has kFrameHeaderBytes.
-// Errors: INVALID_ARGUMENT for a foreign magic, FAILED_PRECONDITION for a version we don't speak (names both),
-// DATA_LOSS for a damaged header, RESOURCE_EXHAUSTED for a body above `body_bytes_max`.
+// Checks magic, version, the header's own hash, the type and the limits, in this order. `from` has kFrameHeaderBytes.
+// Errors: INVALID_ARGUMENT for a foreign magic or an unknown type, FAILED_PRECONDITION for a version we don't speak (names
+// both), DATA_LOSS for a damaged header, RESOURCE_EXHAUSTED for a body above `body_bytes_max` or kControlBodyBytesMax.
 [[nodiscard]] absl::StatusOr<FrameHeader> decode_frame_header(ByteSpan from, uint32_t body_bytes_max = kFrameBodyBytesMax);
 
-// The hash that the header must carry for this body.
+// Verifies a received body against its header: the hash of a control body; each record, its payload hash and the fold over
+// record headers of a run. Returns the number of records, 0 for control. Errors: DATA_LOSS, with both values.
+[[nodiscard]] absl::StatusOr<uint64_t> check_frame_body(const FrameHeader& header, ByteSpan body);
+
+// The hash that the header must carry for this body, which is our own or already checked.
 [[nodiscard]] uint64_t frame_body_hash(FrameType type, ByteSpan checked_body);
+
+// The longest front of a checked run that is whole records of at most `bytes_max`; one record at least.
+[[nodiscard]] ByteSpan front_of_run(ByteSpan checked_run, uint64_t bytes_max);
 
 // Header and body, ready to send.
 [[nodiscard]] std::string encode_frame(FrameType type, uint64_t sequence, ByteSpan body, uint16_t flags = 0);

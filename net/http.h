@@ -19,12 +19,14 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::map<std::string, std::string> headers{};  // beside content-type and those of the connection
 };
 
 class HttpRoutes {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;  // on the loop's thread; must not block
-  // `pattern`: "/state/{node}/{action}". A path that matches with another method answers 405, no match 404.
+  // `pattern`: "/state/{node}/{action}". Parameters arrive percent-decoded. A path that matches with another method answers
+  // 405, no match 404, a bad percent-encoding 400.
   void add(std::string method, std::string pattern, Handler handler);
   [[nodiscard]] HttpResponse dispatch(HttpRequest request) const;
 
@@ -37,5 +39,4 @@ class HttpRoutes {
   std::vector<Route> routes_;
 };
 
-// Prometheus text of `registry`, for GET /metrics.
 }  // namespace sluice::net

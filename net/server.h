@@ -2,6 +2,7 @@
 // Threads: all on the loop's thread but construction; stop() from any.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,6 +20,10 @@ struct ServerOptions {
   std::string address;  // "host:port"; port 0 takes a free one
   uint32_t frame_body_bytes_max = 16u << 20;
   unsigned connections_max = 4096;
+  uint64_t outbound_bytes_max = 64u << 20;  // queued for one peer that doesn't read; beyond it the peer is dropped
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::chrono::milliseconds ping_interval{10'000};
+  std::chrono::milliseconds stop_timeout{3'000};  // for peers to take what is queued
 };
 
 class Server {
@@ -28,7 +33,9 @@ class Server {
                                                                       HttpRoutes routes);
   virtual ~Server() = default;
   [[nodiscard]] virtual uint16_t port() const = 0;
-  // Stops accepting, says goodbye on every connection, flushes, closes. Returns when all are closed or `deadline` passed.
+  // Stops accepting, says goodbye on every connection, flushes, closes. Returns when all are closed or `stop_timeout` passed
+  // (the rest is cut then). Idempotent; called on the loop's thread it doesn't wait. The destructor does the same, and after
+  // it the service is called no more.
   virtual void stop() = 0;
 };
 

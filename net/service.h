@@ -22,6 +22,7 @@ enum class TimeSource : uint8_t { unspecified = 0, pd = 1, embedded = 2, writer 
 // Feature bits of hello and welcome; the connection uses the intersection. A peer that sets a bit at or above
 // kFeatureCriticalFrom that we don't know is refused.
 inline constexpr uint64_t kFeatureWant = 1;
+inline constexpr uint64_t kFeaturesKnown = kFeatureWant;
 inline constexpr unsigned kFeatureCriticalFrom = 48;
 
 struct Hello {
@@ -29,15 +30,16 @@ struct Hello {
   uint64_t cluster_id = 0;  // 0: whatever the pump has
   uint64_t features = 0;
   TimeSource time_source = TimeSource::unspecified;  // a writer may declare `writer` to a pump whose log is empty
-  std::string name;                                  // for logs: "replay", a drainer's node id
+  std::string name{};                                // for logs: "replay", a drainer's node id
 };
 
 struct Welcome {
   uint64_t cluster_id = 0;
   uint64_t features = 0;
   TimeSource time_source{};
-  std::string node_id;
-  uint64_t writer_window_bytes = 0;  // un-acked bytes a writer may have outstanding
+  std::string node_id{};
+  uint64_t writer_window_bytes = 0;  // un-acked bytes a writer may have outstanding; 0: the writer's own default
+  uint32_t frame_body_bytes_max = 0;  // of write frames; filled in by the server
 };
 
 enum class NackReason : uint8_t {
@@ -57,7 +59,7 @@ struct Nack {
   uint64_t last = 0;
   NackReason reason{};
   bool retryable = false;
-  std::string text;  // names the values
+  std::string text{};  // names the values
 };
 
 struct PullRequest {
@@ -71,7 +73,7 @@ struct Gap {
   GapKind kind{};
   CommitTs after;            // exclusive
   CommitTs first_available;  // or last lost, for data_loss
-  std::string text;
+  std::string text{};
 };
 
 // One connection as the node sees it. send_* queue; the loop sends once a turn.
@@ -82,15 +84,17 @@ class Peer {
   [[nodiscard]] virtual const Hello& hello() const = 0;
   [[nodiscard]] virtual const std::string& address() const = 0;
 
-  virtual void send_ack(uint64_t through) = 0;  // cumulative
+  // Cumulative: every sequence up to `through` that no nack named is durable. So a nack goes out before an ack that passes it.
+  virtual void send_ack(uint64_t through) = 0;
   virtual void send_nack(const Nack& nack) = 0;
   virtual void send_tso(uint64_t request, Tso first, uint32_t count) = 0;
-  virtual void send_data(std::string run) = 0;  // of commit and prewrite records; takes from no credit itself
+  virtual void send_data(std::string run) = 0;  // of commit and prewrite records, any length; takes from no credit itself
   virtual void send_resolved(ResolvedTs ts) = 0;
   virtual void send_gap(const Gap& gap) = 0;
   virtual void send_end(CommitTs final_ts) = 0;
   virtual void send_goodbye() = 0;
-  [[nodiscard]] virtual uint64_t queued_bytes() const = 0;  // not yet taken by the socket
+  // Not yet taken by the socket. A peer that lets more than ServerOptions::outbound_bytes_max pile up is dropped.
+  [[nodiscard]] virtual uint64_t queued_bytes() const = 0;
   // Stops and restarts reading: back-pressure that TCP carries to the peer.
   virtual void set_reading(bool reading) = 0;
   // A refusal with the reason, then closed. OK closes quietly.
@@ -101,7 +105,7 @@ using PeerPtr = std::shared_ptr<Peer>;
 class NodeService {
  public:
   virtual ~NodeService() = default;
-  // An error refuses the peer with its text.
+  // An error refuses the peer with its text; UNAVAILABLE tells it to try again. Features and limits are the server's to fill.
   [[nodiscard]] virtual absl::StatusOr<Welcome> on_hello(const Hello& hello) = 0;
   // A run of records whose lengths, hashes and frame hash are already verified; `first` is the first record's sequence,
   // each record counts one.
@@ -110,7 +114,9 @@ class NodeService {
   virtual void on_credit(const PeerPtr& peer, uint64_t bytes) = 0;
   virtual void on_want(const PeerPtr& peer, CommitTs ts) = 0;
   virtual void on_tso_request(const PeerPtr& peer, uint64_t request, uint32_t count) = 0;
+  // The peer sends no more. Once all it sent is settled: peer->send_goodbye(), after which the connection closes.
   virtual void on_goodbye(const PeerPtr& peer) = 0;
+  virtual void on_drained(const PeerPtr& peer) { (void)peer; }  // queued_bytes() has come down to 0
   virtual void on_closed(const PeerPtr& peer, const absl::Status& why) = 0;
 };
 
