@@ -94,7 +94,8 @@ class Reader final : public RecordingReader {
   }
 
   absl::Status truncated(size_t wanted, size_t got) const {
-    return bad(fmt::format("is cut off after {} of {} bytes; record or fetch the file again", got, wanted));
+    return bad(fmt::format("is cut off after {} of {} bytes: fetch the file again, or it is no recording of a pump",
+                           got, wanted));
   }
   absl::Status bad(std::string_view what) const {
     return absl::InvalidArgumentError(fmt::format("{}: the frame at byte {} {}", path_, frame_offset_, what));

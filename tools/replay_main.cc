@@ -31,7 +31,7 @@ OptionTable option_table(Settings& s) {
   table.program = "replay";
   table.summary = "Sends recorded binlogs to pumps: file i to pump i, in recorded order.";
   table.has_config_file = false;
-  table.positional = "FILE...";
+  table.positional = "FILE";
   table.positionals = &s.replay.files;
   table.options = {
       {.key = "", .flag = "pumps", .field = &s.replay.pumps, .help = "HOST:PORT of each pump, comma-separated"},
