@@ -48,7 +48,7 @@ class Pump(Node):
         super().__init__(f"pump-{index + 1}", folder, dies_with_us)
         self.program = self.program_of("pump", [
             "--addr", self.address, "--data-dir", self.data, "--node-id", self.name, "--cluster-id", cluster_id, "--time", "writer",
-            "--segment-size", f"{self.SEGMENT_MIB}MiB", *extra])
+            "--segment-bytes", self.SEGMENT_MIB << 20, *extra])
 
     def start(self):
         self.program.start()
