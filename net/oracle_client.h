@@ -22,13 +22,13 @@
 namespace sluice::net {
 
 struct OracleClientOptions {
-  std::string address;
+  std::string address{};
   uint64_t cluster_id = 0;  // 0: any
   std::string name = "pump";
   std::chrono::milliseconds timeout{5'000};
   std::chrono::milliseconds backoff_min{20};
   std::chrono::milliseconds backoff_max{1'000};
-  std::function<void(const Welcome&)> on_welcome;  // on each connection; the oracle's cluster id
+  std::function<void(const Welcome&)> on_welcome{};  // on each connection; the oracle's cluster id
 };
 
 // `count` timestamps from `first` on, consecutive.

@@ -18,7 +18,7 @@
 namespace sluice::net {
 
 struct PullClientOptions {
-  std::string address;
+  std::string address{};
   uint64_t cluster_id = 0;  // 0: any
   std::string name = "drainer";
   CommitTs after;

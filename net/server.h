@@ -17,7 +17,7 @@
 namespace sluice::net {
 
 struct ServerOptions {
-  std::string address;  // "host:port"; port 0 takes a free one
+  std::string address{};  // "host:port"; port 0 takes a free one
   uint32_t frame_body_bytes_max = 16u << 20;
   unsigned connections_max = 4096;
   uint64_t outbound_bytes_max = 64u << 20;  // queued for one peer that doesn't read; beyond it the peer is dropped

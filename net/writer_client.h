@@ -26,7 +26,7 @@
 namespace sluice::net {
 
 struct WriterClientOptions {
-  std::string address;
+  std::string address{};
   uint64_t cluster_id = 0;
   std::string name = "writer";
   TimeSource time_source = TimeSource::unspecified;
