@@ -115,33 +115,22 @@ class FakePump : public net::NodeService {
   };
 
   void listen(uint16_t port) {
-    auto server = net::Server::listen({.address = fmt::format("127.0.0.1:{}", port)}, loop_, this, {});
+    net::ServerOptions options{.address = fmt::format("127.0.0.1:{}", port)};
+    options.stop_timeout = std::chrono::milliseconds(10);
+    auto server = net::Server::listen(options, loop_, this, {});
     SLUICE_ASSERT(server.ok(), "{}", std::string(server.status().message()));
     server_ = std::move(*server);
     port_ = server_->port();
   }
   void stop_listening() {
-    run_on_loop([this] {
+    loop_.run_and_wait([this] {
       for (auto& [id, session] : std::exchange(sessions_, {})) session.peer->close(absl::OkStatus());
     });
     server_->stop();
     server_.reset();
   }
-  void run_on_loop(std::function<void()> work) {
-    std::mutex mutex;
-    std::condition_variable done;
-    bool ran = false;
-    loop_.post([&] {
-      work();
-      const std::lock_guard lock(mutex);
-      ran = true;
-      done.notify_one();
-    });
-    std::unique_lock lock(mutex);
-    done.wait(lock, [&] { return ran; });
-  }
   void say(Word word) {
-    run_on_loop([this, &word] {
+    loop_.run_and_wait([this, &word] {
       words_.push_back(std::move(word));
       for (auto& [id, session] : sessions_) serve(session);
     });

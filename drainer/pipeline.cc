@@ -31,7 +31,9 @@ Pipeline::Pipeline(PipelineOptions options, PipelinePorts ports)
       ports_(std::move(ports)),
       merger_(options_.pumps),
       given_back_(options_.pumps.size(), 0),
-      wanted_(options_.pumps.size()) {}
+      wanted_(options_.pumps.size()) {
+  status_.last_submit = std::chrono::steady_clock::now();
+}
 
 absl::Status Pipeline::run() {
   absl::Status outcome = open_sink();
@@ -59,8 +61,7 @@ absl::Status Pipeline::open_sink() {
     status_.start = start;
     status_.durable = position->applied_through;
   }
-  ports_.started(start);
-  return absl::OkStatus();
+  return ports_.started(start);
 }
 
 absl::Status Pipeline::move_until_done() {
@@ -136,6 +137,7 @@ void Pipeline::count(const Transaction& transaction, const PulledTransaction& pu
   const std::lock_guard lock(mutex_);
   ++status_.transactions;
   status_.submitted = pulled.commit_ts;
+  status_.last_submit = std::chrono::steady_clock::now();
   status_.payload_bytes += pulled.payload ? pulled.payload->size() : 0;
   if (transaction.ddl) ++status_.ddls;
   for (const RowChange& row : transaction.rows) {

@@ -46,7 +46,7 @@ struct PipelinePorts {
   // A transaction with its rows or DDL; null: nothing of it is for the sink.
   std::function<absl::StatusOr<std::shared_ptr<const Transaction>>(const PulledTransaction&)> translate;
   // The sink is open: pull from above `start` on.
-  std::function<void(CommitTs start)> started;
+  std::function<absl::Status(CommitTs start)> started;
   std::function<void(size_t source, uint64_t wire_bytes)> consumed;
   std::function<void(size_t source, CommitTs ts)> want;
 };
@@ -70,6 +70,7 @@ struct PipelineStatus {
   uint64_t repeated = 0;    // at or below the start: dropped
   uint64_t duplicates = 0;  // held by two pumps: collapsed
   uint64_t payload_bytes = 0;
+  std::chrono::steady_clock::time_point last_submit{};  // of the object's making until there is one
 
   [[nodiscard]] uint64_t rows() const { return rows_inserted + rows_updated + rows_removed; }
 };

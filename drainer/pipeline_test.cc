@@ -60,7 +60,7 @@ struct Fixture : testing::Test {
                                                                  .sink = sink,
                                                                  .checkpoint = &*checkpoint,
                                                                  .translate = [this](const auto& pulled) { return translate(pulled); },
-                                                                 .started = [this](CommitTs start) { started = start; },
+                                                                 .started = [this](CommitTs start) { started = start; return absl::OkStatus(); },
                                                                  .consumed = [this](size_t s, uint64_t bytes) { consumed[s] += bytes; },
                                                                  .want = [this](size_t s, CommitTs ts) { asked(s, ts); }});
   }

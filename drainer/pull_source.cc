@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/steady_timer.hpp>
 #include <spdlog/spdlog.h>
 
 #include "base/record.h"
@@ -39,14 +38,10 @@ std::string_view to_string(PullState state) {
   return "unknown";
 }
 
-struct PullSource::Timer {
-  boost::asio::steady_timer timer;
-};
-
 PullSource::PullSource(PullSourceOptions options, PullSourcePorts ports)
     : options_(std::move(options)),
       ports_(std::move(ports)),
-      timer_(std::make_unique<Timer>(Timer{boost::asio::steady_timer(ports_.loop.context())})),
+      timer_(std::make_unique<net::LoopTimer>(ports_.loop)),
       cursor_(options_.after),
       backoff_(options_.backoff_min) {}
 
@@ -87,7 +82,7 @@ void PullSource::connect() {
 }
 
 void PullSource::drop_session() {
-  timer_->timer.cancel();
+  timer_->cancel();
   session_.reset();
   if (!client_) return;
   client_->close();
@@ -117,8 +112,8 @@ void PullSource::heard_from_pump() {
   if (std::exchange(want_pending_, false) && wanted_.value > resolved_.value) client_->want(wanted_);
 }
 
-void PullSource::prove_join() {
-  if (std::exchange(join_pending_, false)) ports_.proven(options_.index);
+absl::Status PullSource::prove_join() {
+  return std::exchange(join_pending_, false) ? ports_.proven(options_.index) : absl::OkStatus();
 }
 
 void PullSource::on_data(std::string run) {
@@ -139,7 +134,7 @@ absl::Status PullSource::take(PulledTransaction transaction) {
                                                      node_id_, ts, *floor_));
   if (ts <= cursor_ || ts.value <= resolved_.value)
     return absl::DataLossError(fmt::format("went back: commit ts {} after commit ts {} and resolved ts {}", ts, cursor_, resolved_));
-  prove_join();
+  SLUICE_RETURN_IF_ERROR(prove_join());
   cursor_ = ts;
   partial_bytes_ -= transaction.wire_bytes;
   queued_bytes_ += transaction.wire_bytes;
@@ -152,7 +147,9 @@ void PullSource::on_resolved(ResolvedTs ts) {
   heard_from_pump();
   if (ts <= resolved_) return;  // a restarted pump may know less than it did; what it said still holds (INV-3)
   resolved_ = ts;
-  if (floor_ && ts.value >= floor_->value) prove_join();
+  if (floor_ && ts.value >= floor_->value) {
+    if (const absl::Status status = prove_join(); !status.ok()) return fail(status);
+  }
   ports_.inbox.resolve(options_.index, ts);
 }
 
@@ -160,6 +157,7 @@ void PullSource::on_gap(const net::Gap& gap) { fail(absl::DataLossError(fmt::for
 
 void PullSource::on_end(CommitTs final_ts) {
   if (assembler_.is_partial()) return fail(absl::DataLossError(fmt::format("pump {} ended within a transaction", name())));
+  if (const absl::Status status = ports_.ended(options_.index, final_ts); !status.ok()) return fail(status);
   spdlog::info("pump has ended pump={} node={} final_ts={}", options_.address, node_id_, final_ts);
   state_ = PullState::ended;
   ports_.inbox.end(options_.index, final_ts);
@@ -176,11 +174,7 @@ void PullSource::reconnect_later(std::string reason) {
   if (reason != reason_) spdlog::warn("waiting for pump pump={} node={} received={} reason=\"{}\"", options_.address, node_id_, cursor_, reason);
   reason_ = std::move(reason);
   ++reconnects_;
-  timer_->timer.expires_after(backoff_);
-  backoff_ = std::min(backoff_ * 2, options_.backoff_max);
-  timer_->timer.async_wait([this, session = std::weak_ptr(session_)](const boost::system::error_code& error) {
-    if (!error && !session.expired()) connect();
-  });
+  timer_->set(std::exchange(backoff_, std::min(backoff_ * 2, options_.backoff_max)), [this] { connect(); });
 }
 
 void PullSource::fail(const absl::Status& why) {

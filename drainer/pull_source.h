@@ -27,6 +27,7 @@
 
 namespace sluice::net {
 class EventLoop;
+class LoopTimer;
 class PullClient;
 }  // namespace sluice::net
 
@@ -48,8 +49,10 @@ struct PullSourcePorts {
   CreditPool& pool;
   // Asked at each welcome whether this pump may take part; an error ends the source.
   std::function<absl::StatusOr<PumpAdmission>(size_t source, const net::Welcome&)> admit;
-  // A pump that joined has shown that it holds nothing at or below the drainer's position.
-  std::function<void(size_t source)> proven;
+  // A pump that joins has shown that it holds nothing at or below the drainer's position; a pump has ended. An error ends
+  // the source.
+  std::function<absl::Status(size_t source)> proven;
+  std::function<absl::Status(size_t source, CommitTs final_ts)> ended;
 };
 
 enum class PullState { connecting, pulling, waiting, ended, failed };
@@ -85,14 +88,12 @@ class PullSource {
   [[nodiscard]] PullSourceStatus status() const;
 
  private:
-  struct Timer;
-
   void connect();
   void on_welcome(const net::Welcome& welcome);
   void on_data(std::string run);
   [[nodiscard]] absl::Status take(PulledTransaction transaction);
   void heard_from_pump();
-  void prove_join();
+  [[nodiscard]] absl::Status prove_join();
   void on_resolved(ResolvedTs ts);
   void on_gap(const net::Gap& gap);
   void on_end(CommitTs final_ts);
@@ -106,7 +107,7 @@ class PullSource {
 
   PullSourceOptions options_;
   PullSourcePorts ports_;
-  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<net::LoopTimer> timer_;
   std::unique_ptr<net::PullClient> client_;
   // Callbacks of a session hold it weakly: a session that was dropped says nothing any more.
   std::shared_ptr<int> session_;

@@ -1,12 +1,13 @@
 #include "drainer/pull_source.h"
 
-#include <future>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/status.h"
 #include "drainer/fake_pump_test.h"
+#include "net/event_loop.h"
 
 namespace sluice::drainer {
 namespace {
@@ -34,7 +35,12 @@ class Puller {
       source_ = std::make_unique<PullSource>(
           source, PullSourcePorts{.loop = loop_, .inbox = inbox_, .pool = pool_,
                                   .admit = [admission = options.admission](size_t, const net::Welcome&) -> absl::StatusOr<PumpAdmission> { return admission; },
-                                  .proven = [this](size_t) { ++proven_; }});
+                                  .proven =
+                                      [this](size_t) {
+                                        ++proven_;
+                                        return absl::OkStatus();
+                                      },
+                                  .ended = [](size_t, CommitTs) { return absl::OkStatus(); }});
       source_->start();
     });
   }
@@ -42,14 +48,7 @@ class Puller {
     on_loop([this] { source_.reset(); });
   }
 
-  void on_loop(std::function<void()> work) {
-    std::promise<void> done;
-    loop_.post([&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& work) { loop_.run_and_wait(work); }
 
   // Takes news until `enough`; false when patience ends first.
   template <class Enough>

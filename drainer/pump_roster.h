@@ -51,6 +51,7 @@ class PumpRoster {
   void ended(size_t source, CommitTs final_ts);
 
   [[nodiscard]] bool all_welcomed() const;
+  [[nodiscard]] uint64_t cluster_id() const { return cluster_id_; }  // 0: not known yet
   // True when text() has changed since the last call.
   [[nodiscard]] bool take_changed();
   [[nodiscard]] std::string text() const;

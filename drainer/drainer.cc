@@ -1,0 +1,261 @@
+#include "drainer/drainer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include "base/status.h"
+#include "drainer/cluster_probe.h"
+#include "drainer/durable_file.h"
+#include "drainer/exit_code.h"
+#include "drainer/schema/ddl_history.h"
+#include "drainer/sink_factory.h"
+#include "drainer/translator/table_filter.h"
+
+namespace sluice::drainer {
+namespace {
+
+// A stop is over within 10 s (the command line's contract): this much is the flush's.
+constexpr std::chrono::seconds kStopPatience{9};
+
+std::vector<TableName> table_names(const TableRows& rows) {
+  std::vector<TableName> names;
+  for (const auto& row : rows) {
+    const auto value = [&row](const char* key) { return row.contains(key) ? row.at(key) : std::string(); };
+    names.push_back({.schema = value("db-name"), .table = value("tbl-name")});
+  }
+  return names;
+}
+
+absl::StatusOr<TableFilter> make_filter(const DrainerConfig& config) {
+  return TableFilter::make({.ignore_schemas = config.ignore_schemas,
+                            .ignore_tables = table_names(config.ignore_tables),
+                            .do_schemas = config.do_schemas,
+                            .do_tables = table_names(config.do_tables)});
+}
+
+std::string roster_path(const DrainerConfig& config) { return config.data_dir + "/pumps"; }
+
+net::HttpResponse json(std::string body) { return {.status = 200, .content_type = "application/json; charset=UTF-8", .body = std::move(body)}; }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config) {
+  SLUICE_ASSIGN_OR_RETURN(TableFilter filter, make_filter(config));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<DdlJob> jobs, read_ddl_history(config.schema_history));
+  auto schema = std::make_unique<SchemaTracker>();
+  SLUICE_RETURN_IF_ERROR(annotate(schema->load(std::move(jobs)), config.schema_history));
+  Translator translator(*schema, {.filter = std::move(filter)});
+
+  SLUICE_ASSIGN_OR_RETURN(DataDir data_dir, DataDir::open(config.data_dir));
+  SLUICE_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.data_dir));
+  SLUICE_ASSIGN_OR_RETURN(const auto kept, read_small_file(roster_path(config)));
+  SLUICE_ASSIGN_OR_RETURN(PumpRoster roster, PumpRoster::parse(kept.value_or(""), config.pumps));
+  // The position isn't known yet; with the largest one only pumps that never ended are missed.
+  SLUICE_RETURN_IF_ERROR(roster.check(CommitTs(~uint64_t{0})));
+
+  std::unique_ptr<Drainer> drainer(new Drainer(std::move(config), std::move(data_dir), std::move(checkpoint), std::move(roster),
+                                               std::move(translator), std::move(schema)));
+  SLUICE_ASSIGN_OR_RETURN(drainer->server_, net::Server::listen({.address = drainer->config_.addr}, drainer->loop_, nullptr, drainer->routes()));
+  return drainer;
+}
+
+Drainer::Drainer(DrainerConfig config, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster, Translator translator,
+                 std::unique_ptr<SchemaTracker> schema)
+    : config_(std::move(config)),
+      data_dir_(std::move(data_dir)),
+      checkpoint_(std::move(checkpoint)),
+      roster_(std::move(roster)),
+      schema_(std::move(schema)),
+      translator_(std::move(translator)),
+      pool_({.total_bytes = config_.pull_buffer_bytes, .sources = config_.pumps.size()}),
+      inbox_(config_.pumps.size()) {}
+
+Drainer::~Drainer() {
+  request_stop();
+  if (merge_.joinable()) merge_.join();
+  if (server_) server_->stop();
+  loop_.run_and_wait([this] { sources_.clear(); });
+  loop_.stop();
+}
+
+void Drainer::request_stop() {
+  stopping_ = true;
+  const std::lock_guard lock(mutex_);
+  if (pipeline_) pipeline_->request_stop();
+  changed_.notify_all();
+}
+
+Drainer::Outcome Drainer::run() {
+  const auto began = clock_.now();
+  spdlog::info("drainer starts node={} addr={} dest={} pumps={} data_dir={}", config_.node_id, config_.addr, config_.dest_db_type,
+               fmt::join(config_.pumps, ","), config_.data_dir);
+  merge_ = std::thread([this] { merge_thread(); });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return outcome_ || stopping_; });
+  if (!changed_.wait_for(lock, kStopPatience, [this] { return outcome_.has_value(); })) {
+    lock.unlock();
+    spdlog::warn("the downstream didn't take what was submitted within {} s; it will be pulled again", kStopPatience.count());
+    log_summary(absl::OkStatus(), clock_.now() - began);
+    return {.status = absl::OkStatus(), .abandoned = true};
+  }
+  const absl::Status status = *outcome_;
+  lock.unlock();
+  merge_.join();
+  log_summary(status, clock_.now() - began);
+  return {.status = status, .abandoned = false};
+}
+
+void Drainer::merge_thread() {
+  (void)pthread_setname_np(pthread_self(), "merge");  // only a name in a debugger
+  absl::Status status = merge();
+  if (absl::IsCancelled(status)) status = absl::OkStatus();
+  const std::lock_guard lock(mutex_);
+  outcome_ = std::move(status);
+  changed_.notify_all();
+}
+
+absl::Status Drainer::merge() {
+  SLUICE_ASSIGN_OR_RETURN(const uint64_t cluster, cluster_id());
+  SLUICE_RETURN_IF_ERROR(make_pipeline(cluster));
+  if (stopping_) pipeline_->request_stop();
+  return pipeline_->run();
+}
+
+absl::StatusOr<uint64_t> Drainer::cluster_id() {
+  if (!keeps_own_position(config_)) return 0;
+  uint64_t kept = 0;
+  loop_.run_and_wait([&] { kept = roster_.cluster_id(); });
+  return kept != 0 ? kept : ask_cluster_id(loop_, config_.pumps, config_.node_id, stopping_);
+}
+
+absl::Status Drainer::make_pipeline(uint64_t cluster_id) {
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, make_sink(config_, cluster_id));
+  // -1 is the oldest that the pumps have: without a registry nobody else could have told where to start.
+  const CommitTs initial(static_cast<uint64_t>(std::max<int64_t>(0, config_.initial_commit_ts)));
+  const CommitTs saved = checkpoint_.saved().commit_ts;
+  PipelineOptions options{.pumps = config_.pumps, .at_least = saved.value > 0 ? saved : initial, .until = std::nullopt};
+  if (config_.until > 0) options.until = CommitTs(config_.until);
+
+  const std::lock_guard lock(mutex_);
+  sink_ = std::move(sink);
+  pipeline_ = std::make_unique<Pipeline>(
+      std::move(options),
+      PipelinePorts{.inbox = inbox_,
+                    .sink = *sink_,
+                    .checkpoint = keeps_own_position(config_) ? nullptr : &checkpoint_,
+                    .translate = [this](const PulledTransaction& pulled) { return translate(pulled); },
+                    .started =
+                        [this](CommitTs start) {
+                          absl::Status status;
+                          loop_.run_and_wait([&] { status = start_sources(start); });
+                          return status;
+                        },
+                    .consumed = [this](size_t source, uint64_t bytes) { loop_.post([this, source, bytes] { sources_[source]->consumed(bytes); }); },
+                    .want = [this](size_t source, CommitTs ts) { loop_.post([this, source, ts] { sources_[source]->want(ts); }); }});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const PulledTransaction& pulled) {
+  if (pulled.format != PayloadFormat::tidb)
+    return absl::FailedPreconditionError(fmt::format("commit ts {} (start ts {}) has payload format {}, which this version doesn't decode: use a newer drainer",
+                                                     pulled.commit_ts, pulled.start_ts, static_cast<int>(pulled.format)));
+  SLUICE_ASSIGN_OR_RETURN(Translation translation, translator_.translate(pulled.start_ts, pulled.commit_ts, pulled.payload));
+  if (translation.skipped == SkipReason::none) return translation.transaction;
+  spdlog::debug("skipped commit_ts={} reason={}", pulled.commit_ts, to_string(translation.skipped));
+  return nullptr;
+}
+
+absl::Status Drainer::start_sources(CommitTs start) {
+  SLUICE_RETURN_IF_ERROR(roster_.check(start));
+  for (size_t source = 0; source < config_.pumps.size(); ++source) {
+    PullSourceOptions options{.index = source, .address = config_.pumps[source], .drainer_name = config_.node_id, .after = start};
+    options.window_bytes = std::min(options.window_bytes, config_.pull_buffer_bytes);
+    sources_.push_back(std::make_unique<PullSource>(
+        std::move(options), PullSourcePorts{.loop = loop_,
+                                            .inbox = inbox_,
+                                            .pool = pool_,
+                                            .admit = [this](size_t s, const net::Welcome& welcome) { return admit(s, welcome); },
+                                            .proven =
+                                                [this](size_t s) {
+                                                  roster_.proven(s);
+                                                  return keep_roster();
+                                                },
+                                            .ended =
+                                                [this](size_t s, CommitTs final_ts) {
+                                                  roster_.ended(s, final_ts);
+                                                  return keep_roster();
+                                                }}));
+  }
+  for (const auto& source : sources_) source->start();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PumpAdmission> Drainer::admit(size_t source, const net::Welcome& welcome) {
+  SLUICE_ASSIGN_OR_RETURN(const PumpAdmission admission, roster_.welcome(source, welcome.node_id, welcome.cluster_id));
+  SLUICE_RETURN_IF_ERROR(keep_roster());
+  return admission;
+}
+
+absl::Status Drainer::keep_roster() {
+  return roster_.take_changed() ? replace_file_durably(roster_path(config_), roster_.text()) : absl::OkStatus();
+}
+
+DrainerSnapshot Drainer::snapshot() {
+  DrainerSnapshot snapshot;
+  loop_.run_and_wait([&] { snapshot = snapshot_on_loop(); });
+  return snapshot;
+}
+
+DrainerSnapshot Drainer::snapshot_on_loop() const {
+  DrainerSnapshot snapshot{.node_id = config_.node_id, .dest_db_type = config_.dest_db_type, .pipeline = {}, .pumps = {}, .synced = false, .now = clock_.wall_now()};
+  {
+    const std::lock_guard lock(mutex_);
+    if (pipeline_) snapshot.pipeline = pipeline_->status();
+  }
+  for (const auto& source : sources_) snapshot.pumps.push_back(source->status());
+  snapshot.synced = snapshot.ready() && clock_.now() - snapshot.pipeline.last_submit > std::chrono::minutes(config_.synced_check_minutes);
+  return snapshot;
+}
+
+net::HttpRoutes Drainer::routes() {
+  net::HttpRoutes routes;
+  routes.add("GET", "/status", [this](const auto&) { return json(go_status(snapshot_on_loop())); });
+  routes.add("GET", "/commit_ts", [this](const auto&) { return json(go_commit_ts(snapshot_on_loop())); });
+  routes.add("PUT", "/state/{node}/{action}", [this](const auto& request) { return change_state(request); });
+  routes.add("GET", "/metrics", [this](const auto&) { return metrics_.page(snapshot_on_loop()); });
+  routes.add("GET", "/healthz", [](const auto&) { return net::HttpResponse{.body = "ok\n"}; });
+  routes.add("GET", "/readyz", [this](const auto&) {
+    const DrainerSnapshot now = snapshot_on_loop();
+    return now.ready() ? net::HttpResponse{.body = "ready\n"} : net::HttpResponse{.status = 503, .body = fmt::format("not ready: {}\n", now.waits_for())};
+  });
+  routes.add("GET", "/api/v1/status", [this](const auto&) { return json(detailed_status(snapshot_on_loop())); });
+  return routes;
+}
+
+// Both actions stop the process; they differ in the state that a registry keeps, and a static list keeps none.
+net::HttpResponse Drainer::change_state(const net::HttpRequest& request) {
+  const std::string& node = request.parameters.at("node");
+  const std::string& action = request.parameters.at("action");
+  if (node != config_.node_id) return json(go_response(fmt::format("invalid nodeID {}, this pump's nodeID is {}", node, config_.node_id), 3));
+  if (stopping_) return json(go_response(fmt::format("this pump's state is pausing, apply {} failed!", action), 3));
+  if (action != "pause" && action != "close") return json(go_response(fmt::format("invalid action {}", action), 3));
+  spdlog::info("asked to stop over HTTP action={}", action);
+  request_stop();
+  return json(go_response(fmt::format("apply action {} success!", action), 200));
+}
+
+// One line for machines; the text of an error follows it as the last line (exit codes' contract).
+void Drainer::log_summary(const absl::Status& status, std::chrono::steady_clock::duration took) {
+  PipelineStatus p;
+  {
+    const std::lock_guard lock(mutex_);
+    if (pipeline_) p = pipeline_->status();
+  }
+  spdlog::info("drainer finished transactions={} rows={} ddls={} bytes={} seconds={:.3f} resolved_ts={} position={} exit={}", p.transactions, p.rows(),
+               p.ddls, p.payload_bytes, std::chrono::duration<double>(took).count(), p.resolved, p.durable, static_cast<int>(exit_code(status.code())));
+}
+
+}  // namespace sluice::drainer

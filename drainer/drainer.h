@@ -1,0 +1,103 @@
+// Wires the drainer: a pull source for each pump on the loop's thread, the pipeline on the merge thread, the sink behind it,
+// and HTTP on the loop's thread.
+// Contract: create() checks everything that can be checked before anything is touched downstream. run() returns when all is
+//           done, when asked to stop, or at the first error; the position is then as durable as the sink made it.
+// Threads:  create, run and destroy from one; request_stop from any.
+// Errors:   drainer/exit_code.h maps what run() returns.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/clock.h"
+#include "drainer/checkpoint.h"
+#include "drainer/credit_pool.h"
+#include "drainer/data_dir.h"
+#include "drainer/drainer_metrics.h"
+#include "drainer/drainer_options.h"
+#include "drainer/merge_inbox.h"
+#include "drainer/pipeline.h"
+#include "drainer/pull_source.h"
+#include "drainer/pump_roster.h"
+#include "drainer/schema/schema_tracker.h"
+#include "drainer/sinks/sink.h"
+#include "drainer/status_page.h"
+#include "drainer/translator/translator.h"
+#include "net/event_loop.h"
+#include "net/http.h"
+#include "net/server.h"
+
+namespace sluice::drainer {
+
+class Drainer {
+ public:
+  // `config` must be complete().
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Drainer>> create(DrainerConfig config);
+  ~Drainer();
+  Drainer(const Drainer&) = delete;
+  Drainer& operator=(const Drainer&) = delete;
+
+  struct Outcome {
+    absl::Status status;
+    // The flush took longer than a stop may: the caller must leave the process without destroying this. Nothing is lost, what
+    // wasn't durable is pulled again.
+    bool abandoned = false;
+  };
+  [[nodiscard]] Outcome run();
+  void request_stop();
+
+  [[nodiscard]] uint16_t port() const { return server_->port(); }
+  [[nodiscard]] DrainerSnapshot snapshot();
+
+ private:
+  Drainer(DrainerConfig config, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster, Translator translator,
+          std::unique_ptr<SchemaTracker> schema);
+
+  void merge_thread();
+  [[nodiscard]] absl::Status merge();
+  [[nodiscard]] absl::Status make_pipeline(uint64_t cluster_id);
+  [[nodiscard]] absl::StatusOr<uint64_t> cluster_id();
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const Transaction>> translate(const PulledTransaction& pulled);
+  // On the loop's thread.
+  [[nodiscard]] absl::Status start_sources(CommitTs start);
+  [[nodiscard]] absl::StatusOr<PumpAdmission> admit(size_t source, const net::Welcome& welcome);
+  [[nodiscard]] absl::Status keep_roster();
+  [[nodiscard]] DrainerSnapshot snapshot_on_loop() const;
+  [[nodiscard]] net::HttpRoutes routes();
+  [[nodiscard]] net::HttpResponse change_state(const net::HttpRequest& request);
+  void log_summary(const absl::Status& status, std::chrono::steady_clock::duration took);
+
+  const DrainerConfig config_;
+  const SystemClock clock_;
+  DataDir data_dir_;
+  Checkpoint checkpoint_;
+  PumpRoster roster_;  // the loop's, once sources run
+  std::unique_ptr<SchemaTracker> schema_;
+  Translator translator_;
+  std::atomic<bool> stopping_{false};
+  CreditPool pool_;
+  MergeInbox inbox_;
+  DrainerMetrics metrics_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<Sink> sink_;
+  std::unique_ptr<Pipeline> pipeline_;   // set once, under mutex_
+  std::optional<absl::Status> outcome_;  // of the merge thread
+
+  net::EventLoop loop_{"drainer-net"};
+  std::unique_ptr<net::Server> server_;
+  std::vector<std::unique_ptr<PullSource>> sources_;  // the loop's
+  std::thread merge_;
+};
+
+}  // namespace sluice::drainer

@@ -1,0 +1,81 @@
+// The drainer program. Exit codes: drainer/exit_code.h.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include "base/logging.h"
+#include "base/status.h"
+#include "drainer/drainer.h"
+#include "drainer/exit_code.h"
+
+namespace {
+
+using sluice::drainer::Drainer;
+using sluice::drainer::DrainerConfig;
+using sluice::drainer::exit_code;
+using sluice::drainer::ExitCode;
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, signal);
+  return set;
+}
+
+int fail(const absl::Status& status) {
+  const ExitCode code = exit_code(status.code());
+  spdlog::error("{}", sluice::message_of(status));
+  return static_cast<int>(code);
+}
+
+// Waits for signals until the process ends: the first asks the drainer to stop, a second leaves at once, which is as safe
+// as any crash.
+[[noreturn]] void wait_for_signals(Drainer& drainer) {
+  const sigset_t set = stop_signals();
+  for (int count = 0;;) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (++count > 1) std::_Exit(static_cast<int>(ExitCode::restart_may_heal));
+    spdlog::info("asked to stop signal={}", signal);
+    drainer.request_stop();
+  }
+}
+
+int run(DrainerConfig config) {
+  auto drainer = Drainer::create(std::move(config));
+  if (!drainer.ok()) return fail(drainer.status());
+  // It holds the drainer until the process ends, so the drainer isn't destroyed before that.
+  std::thread(wait_for_signals, std::ref(**drainer)).detach();
+  const Drainer::Outcome outcome = (*drainer)->run();
+  const int code = outcome.status.ok() ? 0 : fail(outcome.status);
+  spdlog::shutdown();
+  std::_Exit(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before any thread: all inherit it
+
+  DrainerConfig config;
+  const auto parsed = sluice::parse_options(sluice::drainer::drainer_options(config), {argv, static_cast<size_t>(argc)});
+  if (parsed.ok() && parsed->exit_now) {
+    std::fputs(parsed->text.c_str(), stdout);
+    return 0;
+  }
+  absl::Status status = parsed.status();
+  if (status.ok()) status = sluice::drainer::complete(config);
+  if (status.ok()) status = sluice::set_up_logging({.file = config.log_file, .level = config.log_level});
+  if (!status.ok()) {
+    std::fprintf(stderr, "drainer: %s\n", std::string(sluice::message_of(status)).c_str());
+    return static_cast<int>(ExitCode::wrong_usage);
+  }
+  for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
+  return run(std::move(config));
+}

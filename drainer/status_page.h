@@ -1,0 +1,37 @@
+// What the drainer says of itself over HTTP: TiDB-Binlog's answers, byte for byte in shape, and our own in more detail.
+// Pure: text of a snapshot.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "drainer/pipeline.h"
+#include "drainer/pull_source.h"
+
+namespace sluice::drainer {
+
+struct DrainerSnapshot {
+  std::string node_id;
+  std::string dest_db_type;
+  PipelineStatus pipeline;
+  std::vector<PullSourceStatus> pumps;
+  bool synced = false;  // no transaction for synced-check-time
+  std::chrono::system_clock::time_point now;
+
+  // How far the downstream is behind the clock.
+  [[nodiscard]] double lag_seconds() const;
+  [[nodiscard]] bool ready() const;
+  // "waits for pump X at resolved …": one line for a human; empty while nothing is waited for.
+  [[nodiscard]] std::string waits_for() const;
+};
+
+[[nodiscard]] std::string json_text(std::string_view text);  // quoted and escaped
+
+[[nodiscard]] std::string go_status(const DrainerSnapshot& snapshot);     // GET /status
+[[nodiscard]] std::string go_commit_ts(const DrainerSnapshot& snapshot);  // GET /commit_ts
+[[nodiscard]] std::string go_response(std::string_view message, int code);  // PUT /state/…
+[[nodiscard]] std::string detailed_status(const DrainerSnapshot& snapshot);  // GET /api/v1/status
+
+}  // namespace sluice::drainer

@@ -1,0 +1,51 @@
+#include "drainer/status_page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sluice::drainer {
+namespace {
+
+using testing::HasSubstr;
+
+DrainerSnapshot snapshot() {
+  DrainerSnapshot s;
+  s.node_id = "drainer-1";
+  s.pumps.resize(2);
+  s.pumps[0].node_id = "pump-2";
+  s.pumps[0].received = CommitTs(470678106263257089);
+  s.pumps[0].state = PullState::pulling;
+  s.pumps[1].node_id = "pump-1";
+  s.pumps[1].resolved = ResolvedTs(470678106302316545);
+  s.pumps[1].state = PullState::pulling;
+  s.pipeline.durable = CommitTs(470678106263257089);
+  s.pipeline.state = PipelineState::waiting;
+  return s;
+}
+
+TEST(StatusPage, HasTheGoDrainersShape) {
+  EXPECT_EQ(go_status(snapshot()), R"({"PumpPos":{"pump-1":470678106302316545,"pump-2":470678106263257089},"Synced":false,"LastTS":470678106263257089,"TsMap":""})");
+  DrainerSnapshot before;
+  EXPECT_EQ(go_status(before), R"({"PumpPos":null,"Synced":false,"LastTS":0,"TsMap":""})");
+  EXPECT_THAT(go_commit_ts(snapshot()), HasSubstr("\"ts\": 470678106263257089"));
+}
+
+TEST(StatusPage, NamesWhatTheMergeWaitsFor) {
+  DrainerSnapshot s = snapshot();
+  s.pipeline.blocker = MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = CommitTs(60)};
+  s.pumps[1].state = PullState::waiting;
+  s.pumps[1].reason = "connection \"refused\"";
+  EXPECT_EQ(s.waits_for(), "waits for pump pump-1 at resolved 50, commit ts 60 is ready (waiting: connection \"refused\")");
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"json(is ready (waiting: connection \"refused\")")json"));
+  EXPECT_FALSE(s.ready());
+}
+
+TEST(StatusPage, MeasuresLagAgainstTheClock) {
+  DrainerSnapshot s = snapshot();
+  s.now = std::chrono::system_clock::time_point(std::chrono::milliseconds(s.pipeline.durable.physical_ms() + 2500));
+  EXPECT_DOUBLE_EQ(s.lag_seconds(), 2.5);
+  EXPECT_TRUE(s.ready());
+}
+
+}  // namespace
+}  // namespace sluice::drainer
