@@ -20,8 +20,10 @@ Sources deal(size_t sources, size_t run) {
   Sources dealt(sources);
   size_t holder = 0;
   for (uint64_t key = 0; key < kKeysPerSource * sources; ++key) {
-    if (run == 0) holder = random() % sources;
-    else if (key % run == 0) holder = (holder + 1 + random() % std::max<size_t>(1, sources - 1)) % sources;
+    if (run == 0)
+      holder = random() % sources;
+    else if (key % run == 0)
+      holder = (holder + 1 + random() % std::max<size_t>(1, sources - 1)) % sources;
     dealt[holder].push_back(key);
   }
   for (auto& keys : dealt) keys.push_back(kExhausted);

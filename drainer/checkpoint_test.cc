@@ -14,7 +14,8 @@ namespace {
 using testing::HasSubstr;
 
 struct Fixture : testing::Test {
-  std::string folder = testing::TempDir() + "/checkpoint_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::string folder =
+      testing::TempDir() + "/checkpoint_" + testing::UnitTest::GetInstance()->current_test_info()->name();
   Fixture() {
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);

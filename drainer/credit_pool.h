@@ -1,9 +1,8 @@
 // The byte budget of all pull sources together (INV-9), and each source's share of it.
 // Every source owns a reserved minimum; only what lies above all minimums is shared. Were all of it shared, the sources
 // ahead of the order could take everything while the merger waits for the one that then gets nothing.
-// Sources may hold more than they had room for (a transaction larger than a share must still get through); what they hold
-// beyond comes out of everyone's later room.
-// Threads: one (the loop's).
+// Sources may hold more than they had room for (a transaction larger than a share must still get through); what they
+// hold beyond comes out of everyone's later room. Threads: one (the loop's).
 #pragma once
 
 #include <cstddef>

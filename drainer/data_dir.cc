@@ -20,9 +20,11 @@ absl::StatusOr<DataDir> DataDir::open(const std::string& path) {
   if (made) std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);  // as TiDB-Binlog makes it
   const std::string lock_path = path + "/drainer.lock";
   DataDir dir(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (dir.lock_ < 0) return absl::UnavailableError(fmt::format("cannot create {}: {}", lock_path, std::strerror(errno)));
+  if (dir.lock_ < 0)
+    return absl::UnavailableError(fmt::format("cannot create {}: {}", lock_path, std::strerror(errno)));
   if (::flock(dir.lock_, LOCK_EX | LOCK_NB) != 0)
-    return absl::AlreadyExistsError(fmt::format("--data-dir {} is in use by another drainer: stop it or give another folder", path));
+    return absl::AlreadyExistsError(
+        fmt::format("--data-dir {} is in use by another drainer: stop it or give another folder", path));
   return dir;
 }
 

@@ -11,7 +11,6 @@
 #include "drainer/durable_file.h"
 #include "drainer/exit_code.h"
 #include "drainer/schema/ddl_history.h"
-#include "drainer/sink_factory.h"
 #include "drainer/translator/table_filter.h"
 
 namespace sluice::drainer {
@@ -36,13 +35,17 @@ absl::StatusOr<TableFilter> make_filter(const DrainerConfig& config) {
                             .do_tables = table_names(config.do_tables)});
 }
 
-std::string roster_path(const DrainerConfig& config) { return config.data_dir + "/pumps"; }
+std::string roster_path(const DrainerConfig& config) {
+  return config.data_dir + "/pumps";
+}
 
-net::HttpResponse json(std::string body) { return {.status = 200, .content_type = "application/json; charset=UTF-8", .body = std::move(body)}; }
+net::HttpResponse json(std::string body) {
+  return {.status = 200, .content_type = "application/json; charset=UTF-8", .body = std::move(body)};
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config) {
+absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, SinkFactory factory) {
   SLUICE_ASSIGN_OR_RETURN(TableFilter filter, make_filter(config));
   SLUICE_ASSIGN_OR_RETURN(std::vector<DdlJob> jobs, read_ddl_history(config.schema_history));
   auto schema = std::make_unique<SchemaTracker>();
@@ -56,15 +59,18 @@ absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config) {
   // The position isn't known yet; with the largest one only pumps that never ended are missed.
   SLUICE_RETURN_IF_ERROR(roster.check(CommitTs(~uint64_t{0})));
 
-  std::unique_ptr<Drainer> drainer(new Drainer(std::move(config), std::move(data_dir), std::move(checkpoint), std::move(roster),
-                                               std::move(translator), std::move(schema)));
-  SLUICE_ASSIGN_OR_RETURN(drainer->server_, net::Server::listen({.address = drainer->config_.addr}, drainer->loop_, nullptr, drainer->routes()));
+  std::unique_ptr<Drainer> drainer(new Drainer(std::move(config), std::move(factory), std::move(data_dir),
+                                               std::move(checkpoint), std::move(roster), std::move(translator),
+                                               std::move(schema)));
+  SLUICE_ASSIGN_OR_RETURN(drainer->server_, net::Server::listen({.address = drainer->config_.addr}, drainer->loop_,
+                                                                nullptr, drainer->routes()));
   return drainer;
 }
 
-Drainer::Drainer(DrainerConfig config, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster, Translator translator,
-                 std::unique_ptr<SchemaTracker> schema)
+Drainer::Drainer(DrainerConfig config, SinkFactory factory, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster,
+                 Translator translator, std::unique_ptr<SchemaTracker> schema)
     : config_(std::move(config)),
+      make_sink_(std::move(factory)),
       data_dir_(std::move(data_dir)),
       checkpoint_(std::move(checkpoint)),
       roster_(std::move(roster)),
@@ -90,14 +96,15 @@ void Drainer::request_stop() {
 
 Drainer::Outcome Drainer::run() {
   const auto began = clock_.now();
-  spdlog::info("drainer starts node={} addr={} dest={} pumps={} data_dir={}", config_.node_id, config_.addr, config_.dest_db_type,
-               fmt::join(config_.pumps, ","), config_.data_dir);
+  spdlog::info("drainer starts node={} addr={} dest={} pumps={} data_dir={}", config_.node_id, config_.addr,
+               config_.dest_db_type, fmt::join(config_.pumps, ","), config_.data_dir);
   merge_ = std::thread([this] { merge_thread(); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return outcome_ || stopping_; });
   if (!changed_.wait_for(lock, kStopPatience, [this] { return outcome_.has_value(); })) {
     lock.unlock();
-    spdlog::warn("the downstream didn't take what was submitted within {} s; it will be pulled again", kStopPatience.count());
+    spdlog::warn("the downstream didn't take what was submitted within {} s; it will be pulled again",
+                 kStopPatience.count());
     log_summary(absl::OkStatus(), clock_.now() - began);
     return {.status = absl::OkStatus(), .abandoned = true};
   }
@@ -132,7 +139,7 @@ absl::StatusOr<uint64_t> Drainer::cluster_id() {
 }
 
 absl::Status Drainer::make_pipeline(uint64_t cluster_id) {
-  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, make_sink(config_, cluster_id));
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, make_sink_(config_, cluster_id));
   // -1 is the oldest that the pumps have: without a registry nobody else could have told where to start.
   const CommitTs initial(static_cast<uint64_t>(std::max<int64_t>(0, config_.initial_commit_ts)));
   const CommitTs saved = checkpoint_.saved().commit_ts;
@@ -153,16 +160,22 @@ absl::Status Drainer::make_pipeline(uint64_t cluster_id) {
                           loop_.run_and_wait([&] { status = start_sources(start); });
                           return status;
                         },
-                    .consumed = [this](size_t source, uint64_t bytes) { loop_.post([this, source, bytes] { sources_[source]->consumed(bytes); }); },
-                    .want = [this](size_t source, CommitTs ts) { loop_.post([this, source, ts] { sources_[source]->want(ts); }); }});
+                    .consumed =
+                        [this](size_t source, uint64_t bytes) {
+                          loop_.post([this, source, bytes] { sources_[source]->consumed(bytes); });
+                        },
+                    .want = [this](size_t source,
+                                   CommitTs ts) { loop_.post([this, source, ts] { sources_[source]->want(ts); }); }});
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const PulledTransaction& pulled) {
   if (pulled.format != PayloadFormat::tidb)
-    return absl::FailedPreconditionError(fmt::format("commit ts {} (start ts {}) has payload format {}, which this version doesn't decode: use a newer drainer",
-                                                     pulled.commit_ts, pulled.start_ts, static_cast<int>(pulled.format)));
-  SLUICE_ASSIGN_OR_RETURN(Translation translation, translator_.translate(pulled.start_ts, pulled.commit_ts, pulled.payload));
+    return absl::FailedPreconditionError(fmt::format(
+        "commit ts {} (start ts {}) has payload format {}, which this version doesn't decode: use a newer drainer",
+        pulled.commit_ts, pulled.start_ts, static_cast<int>(pulled.format)));
+  SLUICE_ASSIGN_OR_RETURN(Translation translation,
+                          translator_.translate(pulled.start_ts, pulled.commit_ts, pulled.payload));
   if (translation.skipped == SkipReason::none) return translation.transaction;
   spdlog::debug("skipped commit_ts={} reason={}", pulled.commit_ts, to_string(translation.skipped));
   return nullptr;
@@ -171,23 +184,25 @@ absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const Pull
 absl::Status Drainer::start_sources(CommitTs start) {
   SLUICE_RETURN_IF_ERROR(roster_.check(start));
   for (size_t source = 0; source < config_.pumps.size(); ++source) {
-    PullSourceOptions options{.index = source, .address = config_.pumps[source], .drainer_name = config_.node_id, .after = start};
+    PullSourceOptions options{
+        .index = source, .address = config_.pumps[source], .drainer_name = config_.node_id, .after = start};
     options.window_bytes = std::min(options.window_bytes, config_.pull_buffer_bytes);
     sources_.push_back(std::make_unique<PullSource>(
-        std::move(options), PullSourcePorts{.loop = loop_,
-                                            .inbox = inbox_,
-                                            .pool = pool_,
-                                            .admit = [this](size_t s, const net::Welcome& welcome) { return admit(s, welcome); },
-                                            .proven =
-                                                [this](size_t s) {
-                                                  roster_.proven(s);
-                                                  return keep_roster();
-                                                },
-                                            .ended =
-                                                [this](size_t s, CommitTs final_ts) {
-                                                  roster_.ended(s, final_ts);
-                                                  return keep_roster();
-                                                }}));
+        std::move(options),
+        PullSourcePorts{.loop = loop_,
+                        .inbox = inbox_,
+                        .pool = pool_,
+                        .admit = [this](size_t s, const net::Welcome& welcome) { return admit(s, welcome); },
+                        .proven =
+                            [this](size_t s) {
+                              roster_.proven(s);
+                              return keep_roster();
+                            },
+                        .ended =
+                            [this](size_t s, CommitTs final_ts) {
+                              roster_.ended(s, final_ts);
+                              return keep_roster();
+                            }}));
   }
   for (const auto& source : sources_) source->start();
   return absl::OkStatus();
@@ -210,13 +225,19 @@ DrainerSnapshot Drainer::snapshot() {
 }
 
 DrainerSnapshot Drainer::snapshot_on_loop() const {
-  DrainerSnapshot snapshot{.node_id = config_.node_id, .dest_db_type = config_.dest_db_type, .pipeline = {}, .pumps = {}, .synced = false, .now = clock_.wall_now()};
+  DrainerSnapshot snapshot{.node_id = config_.node_id,
+                           .dest_db_type = config_.dest_db_type,
+                           .pipeline = {},
+                           .pumps = {},
+                           .synced = false,
+                           .now = clock_.wall_now()};
   {
     const std::lock_guard lock(mutex_);
     if (pipeline_) snapshot.pipeline = pipeline_->status();
   }
   for (const auto& source : sources_) snapshot.pumps.push_back(source->status());
-  snapshot.synced = snapshot.ready() && clock_.now() - snapshot.pipeline.last_submit > std::chrono::minutes(config_.synced_check_minutes);
+  snapshot.synced = snapshot.ready() &&
+                    clock_.now() - snapshot.pipeline.last_submit > std::chrono::minutes(config_.synced_check_minutes);
   return snapshot;
 }
 
@@ -229,7 +250,8 @@ net::HttpRoutes Drainer::routes() {
   routes.add("GET", "/healthz", [](const auto&) { return net::HttpResponse{.body = "ok\n"}; });
   routes.add("GET", "/readyz", [this](const auto&) {
     const DrainerSnapshot now = snapshot_on_loop();
-    return now.ready() ? net::HttpResponse{.body = "ready\n"} : net::HttpResponse{.status = 503, .body = fmt::format("not ready: {}\n", now.waits_for())};
+    return now.ready() ? net::HttpResponse{.body = "ready\n"}
+                       : net::HttpResponse{.status = 503, .body = fmt::format("not ready: {}\n", now.waits_for())};
   });
   routes.add("GET", "/api/v1/status", [this](const auto&) { return json(detailed_status(snapshot_on_loop())); });
   return routes;
@@ -239,7 +261,8 @@ net::HttpRoutes Drainer::routes() {
 net::HttpResponse Drainer::change_state(const net::HttpRequest& request) {
   const std::string& node = request.parameters.at("node");
   const std::string& action = request.parameters.at("action");
-  if (node != config_.node_id) return json(go_response(fmt::format("invalid nodeID {}, this pump's nodeID is {}", node, config_.node_id), 3));
+  if (node != config_.node_id)
+    return json(go_response(fmt::format("invalid nodeID {}, this pump's nodeID is {}", node, config_.node_id), 3));
   if (stopping_) return json(go_response(fmt::format("this pump's state is pausing, apply {} failed!", action), 3));
   if (action != "pause" && action != "close") return json(go_response(fmt::format("invalid action {}", action), 3));
   spdlog::info("asked to stop over HTTP action={}", action);
@@ -254,8 +277,10 @@ void Drainer::log_summary(const absl::Status& status, std::chrono::steady_clock:
     const std::lock_guard lock(mutex_);
     if (pipeline_) p = pipeline_->status();
   }
-  spdlog::info("drainer finished transactions={} rows={} ddls={} bytes={} seconds={:.3f} resolved_ts={} position={} exit={}", p.transactions, p.rows(),
-               p.ddls, p.payload_bytes, std::chrono::duration<double>(took).count(), p.resolved, p.durable, static_cast<int>(exit_code(status.code())));
+  spdlog::info(
+      "drainer finished transactions={} rows={} ddls={} bytes={} seconds={:.3f} resolved_ts={} position={} exit={}",
+      p.transactions, p.rows(), p.ddls, p.payload_bytes, std::chrono::duration<double>(took).count(), p.resolved,
+      p.durable, static_cast<int>(exit_code(status.code())));
 }
 
 }  // namespace sluice::drainer

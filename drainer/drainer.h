@@ -1,6 +1,6 @@
-// Wires the drainer: a pull source for each pump on the loop's thread, the pipeline on the merge thread, the sink behind it,
-// and HTTP on the loop's thread.
-// Contract: create() checks everything that can be checked before anything is touched downstream. run() returns when all is
+// Wires the drainer: a pull source for each pump on the loop's thread, the pipeline on the merge thread, the sink
+// behind it, and HTTP on the loop's thread. Contract: create() checks everything that can be checked before anything is
+// touched downstream. run() returns when all is
 //           done, when asked to stop, or at the first error; the position is then as durable as the sink made it.
 // Threads:  create, run and destroy from one; request_stop from any.
 // Errors:   drainer/exit_code.h maps what run() returns.
@@ -29,6 +29,7 @@
 #include "drainer/pull_source.h"
 #include "drainer/pump_roster.h"
 #include "drainer/schema/schema_tracker.h"
+#include "drainer/sink_factory.h"
 #include "drainer/sinks/sink.h"
 #include "drainer/status_page.h"
 #include "drainer/translator/translator.h"
@@ -40,16 +41,17 @@ namespace sluice::drainer {
 
 class Drainer {
  public:
-  // `config` must be complete().
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Drainer>> create(DrainerConfig config);
+  // `config` must be complete(). Tests bring a sink of their own.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Drainer>> create(DrainerConfig config,
+                                                                       SinkFactory factory = make_sink);
   ~Drainer();
   Drainer(const Drainer&) = delete;
   Drainer& operator=(const Drainer&) = delete;
 
   struct Outcome {
     absl::Status status;
-    // The flush took longer than a stop may: the caller must leave the process without destroying this. Nothing is lost, what
-    // wasn't durable is pulled again.
+    // The flush took longer than a stop may: the caller must leave the process without destroying this. Nothing is
+    // lost, what wasn't durable is pulled again.
     bool abandoned = false;
   };
   [[nodiscard]] Outcome run();
@@ -59,8 +61,8 @@ class Drainer {
   [[nodiscard]] DrainerSnapshot snapshot();
 
  private:
-  Drainer(DrainerConfig config, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster, Translator translator,
-          std::unique_ptr<SchemaTracker> schema);
+  Drainer(DrainerConfig config, SinkFactory factory, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster,
+          Translator translator, std::unique_ptr<SchemaTracker> schema);
 
   void merge_thread();
   [[nodiscard]] absl::Status merge();
@@ -77,6 +79,7 @@ class Drainer {
   void log_summary(const absl::Status& status, std::chrono::steady_clock::duration took);
 
   const DrainerConfig config_;
+  const SinkFactory make_sink_;
   const SystemClock clock_;
   DataDir data_dir_;
   Checkpoint checkpoint_;

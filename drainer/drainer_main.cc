@@ -32,8 +32,8 @@ int fail(const absl::Status& status) {
   return static_cast<int>(code);
 }
 
-// Waits for signals until the process ends: the first asks the drainer to stop, a second leaves at once, which is as safe
-// as any crash.
+// Waits for signals until the process ends: the first asks the drainer to stop, a second leaves at once, which is as
+// safe as any crash.
 [[noreturn]] void wait_for_signals(Drainer& drainer) {
   const sigset_t set = stop_signals();
   for (int count = 0;;) {
@@ -64,7 +64,8 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before any thread: all inherit it
 
   DrainerConfig config;
-  const auto parsed = sluice::parse_options(sluice::drainer::drainer_options(config), {argv, static_cast<size_t>(argc)});
+  const auto parsed =
+      sluice::parse_options(sluice::drainer::drainer_options(config), {argv, static_cast<size_t>(argc)});
   if (parsed.ok() && parsed->exit_now) {
     std::fputs(parsed->text.c_str(), stdout);
     return 0;

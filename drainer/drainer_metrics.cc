@@ -20,7 +20,9 @@ void raise(CounterFamily& family, const prometheus::Labels& labels, uint64_t to)
   counter.Increment(std::max(0.0, static_cast<double>(to) - counter.Value()));
 }
 
-void set(GaugeFamily& family, const prometheus::Labels& labels, double to) { family.Add(labels).Set(to); }
+void set(GaugeFamily& family, const prometheus::Labels& labels, double to) {
+  family.Add(labels).Set(to);
+}
 
 }  // namespace
 
@@ -32,13 +34,16 @@ struct DrainerMetrics::Families {
   CounterFamily& event = counter("binlog_drainer_event", "row changes and DDLs given to the sink");
   GaugeFamily& lag = gauge("binlog_drainer_lag_seconds", "age of what is durable downstream");
   GaugeFamily& resolved_tso = gauge("binlog_drainer_resolved_tso", "merged resolved ts, physical ms");
-  CounterFamily& transactions = counter("binlog_drainer_transactions_total", "transactions merged, by what became of them");
+  CounterFamily& transactions =
+      counter("binlog_drainer_transactions_total", "transactions merged, by what became of them");
   CounterFamily& read_bytes = counter("binlog_drainer_read_bytes_total", "bytes pulled");
   CounterFamily& reconnects = counter("binlog_drainer_pump_reconnects_total", "sessions that were lost");
   GaugeFamily& buffered = gauge("binlog_drainer_buffered_bytes", "pulled and not yet given to the sink");
   GaugeFamily& blocker = gauge("binlog_drainer_merge_waits_for", "1: the merge waits for this pump");
 
-  GaugeFamily& gauge(const std::string& name, const std::string& help) { return prometheus::BuildGauge().Name(name).Help(help).Register(registry); }
+  GaugeFamily& gauge(const std::string& name, const std::string& help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+  }
   CounterFamily& counter(const std::string& name, const std::string& help) {
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
   }

@@ -1,5 +1,5 @@
-// The drainer's configuration: every flag and TOML key of TiDB-Binlog's drainer, and ours beside them (docs/config/drainer.md).
-// Keys whose function isn't built yet are known and refused unless they have their default.
+// The drainer's configuration: every flag and TOML key of TiDB-Binlog's drainer, and ours beside them
+// (docs/config/drainer.md). Keys whose function isn't built yet are known and refused unless they have their default.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ struct DrainerConfig {
 // The table writes into `config` and into statics of unsupported options, so it must be used where `config` lives.
 [[nodiscard]] OptionTable drainer_options(DrainerConfig& config);
 
-// Fills in what follows from other options and the environment (MYSQL_PWD), and checks what one option alone can't show.
-// Errors: INVALID_ARGUMENT naming the flag and what is accepted.
+// Fills in what follows from other options and the environment (MYSQL_PWD), and checks what one option alone can't
+// show. Errors: INVALID_ARGUMENT naming the flag and what is accepted.
 [[nodiscard]] absl::Status complete(DrainerConfig& config);
 
 }  // namespace sluice::drainer

@@ -32,7 +32,9 @@ struct Fixture : testing::Test {
 using DrainerOptions = Fixture;
 
 TEST_F(DrainerOptions, TakesTheCommandLineOfTheContract) {
-  ASSERT_TRUE(parse({"-pumps=a:1,b:2", "--dest-db-type", "file", "-schema-history", "h.json.zst", "--until=9", "--ddl-skip=1,2", "-initial-commit-ts", "7", "-L", "debug"}).ok());
+  ASSERT_TRUE(parse({"-pumps=a:1,b:2", "--dest-db-type", "file", "-schema-history", "h.json.zst", "--until=9",
+                     "--ddl-skip=1,2", "-initial-commit-ts", "7", "-L", "debug"})
+                  .ok());
   EXPECT_EQ(config.pumps, (StringList{"a:1", "b:2"}));
   EXPECT_EQ(config.until, 9u);
   EXPECT_EQ(config.to.dir, "data.drainer");
@@ -42,13 +44,15 @@ TEST_F(DrainerOptions, TakesTheCommandLineOfTheContract) {
 TEST_F(DrainerOptions, RefusesAListOfPumpsThatCannotBeRight) {
   EXPECT_THAT(error({"--schema-history=h"}), HasSubstr("--pumps is missing"));
   EXPECT_THAT(error({"--pumps=a:1,a:1", "--schema-history=h"}), HasSubstr("twice"));
-  for (const char* bad : {"--pumps=a", "--pumps=:1", "--pumps=a:0", "--pumps=a:70000", "--pumps=a:1x"}) EXPECT_THAT(error({bad}), HasSubstr("host:port")) << bad;
+  for (const char* bad : {"--pumps=a", "--pumps=:1", "--pumps=a:0", "--pumps=a:70000", "--pumps=a:1x"})
+    EXPECT_THAT(error({bad}), HasSubstr("host:port")) << bad;
 }
 
 TEST_F(DrainerOptions, RefusesWhatIsNotBuiltYetByName) {
   EXPECT_THAT(error({"--pumps=a:1", "--pd-urls=http://x:2379"}), HasSubstr("--pd-urls is not supported yet"));
   EXPECT_THAT(error({"--pumps=a:1", "--safe-mode"}), HasSubstr("--safe-mode is not supported yet"));
-  EXPECT_THAT(error({"--pumps=a:1", "--dest-db-type=kafka", "--schema-history=h"}), HasSubstr("kafka is not supported yet"));
+  EXPECT_THAT(error({"--pumps=a:1", "--dest-db-type=kafka", "--schema-history=h"}),
+              HasSubstr("kafka is not supported yet"));
   EXPECT_THAT(std::string(message_of(toml("[syncer.to.params]\ntime_zone = 'UTC'"))), HasSubstr("syncer.to.params"));
 }
 

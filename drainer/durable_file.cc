@@ -65,7 +65,8 @@ absl::StatusOr<std::optional<std::string>> read_small_file(const std::string& pa
     if (got == 0) break;
     size += static_cast<size_t>(got);
   }
-  if (size > kSmallFileBytesMax) return absl::FailedPreconditionError(fmt::format("{} is larger than 1 MiB: not a file of ours", path));
+  if (size > kSmallFileBytesMax)
+    return absl::FailedPreconditionError(fmt::format("{} is larger than 1 MiB: not a file of ours", path));
   text.resize(size);
   return text;
 }

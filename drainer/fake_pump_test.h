@@ -1,5 +1,5 @@
-// A pump for tests: a real server on a free port of the loopback that serves what the test tells it, with credit as a pump
-// honours it.
+// A pump for tests: a real server on a free port of the loopback that serves what the test tells it, with credit as a
+// pump honours it.
 #pragma once
 
 #include <condition_variable>
@@ -72,8 +72,13 @@ class FakePump : public net::NodeService {
   }
 
   absl::StatusOr<net::Welcome> on_hello(const net::Hello& hello) override {
-    if (hello.cluster_id != 0 && hello.cluster_id != cluster_id_) return absl::FailedPreconditionError("another cluster");
-    return net::Welcome{.cluster_id = cluster_id_, .features = 0, .time_source = net::TimeSource::writer, .node_id = node_id_, .writer_window_bytes = 1 << 20};
+    if (hello.cluster_id != 0 && hello.cluster_id != cluster_id_)
+      return absl::FailedPreconditionError("another cluster");
+    return net::Welcome{.cluster_id = cluster_id_,
+                        .features = 0,
+                        .time_source = net::TimeSource::writer,
+                        .node_id = node_id_,
+                        .writer_window_bytes = 1 << 20};
   }
   void on_write(const net::PeerPtr&, uint64_t, std::string) override {}
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request) override {
@@ -81,7 +86,8 @@ class FakePump : public net::NodeService {
       const std::lock_guard lock(mutex_);
       pulls_.push_back(request.after);
     }
-    sessions_[peer->id()] = {.peer = peer, .after = request.after.value, .credit = static_cast<int64_t>(request.credit_bytes)};
+    sessions_[peer->id()] = {
+        .peer = peer, .after = request.after.value, .credit = static_cast<int64_t>(request.credit_bytes)};
     serve(sessions_[peer->id()]);
   }
   void on_credit(const net::PeerPtr& peer, uint64_t bytes) override {
@@ -110,8 +116,8 @@ class FakePump : public net::NodeService {
     net::PeerPtr peer;
     uint64_t after = 0;
     int64_t credit = 0;
-    size_t next = 0;          // word
-    size_t next_record = 0;   // byte offset in its run
+    size_t next = 0;         // word
+    size_t next_record = 0;  // byte offset in its run
   };
 
   void listen(uint16_t port) {
@@ -144,7 +150,10 @@ class FakePump : public net::NodeService {
         if (word.kind == Word::resolved && word.ts > session.after) session.peer->send_resolved(ResolvedTs(word.ts));
         if (word.kind == Word::end) session.peer->send_end(CommitTs(word.ts));
         if (word.kind == Word::gap)
-          session.peer->send_gap({.kind = net::GapKind::purged, .after = CommitTs(session.after), .first_available = CommitTs(word.ts), .text = "gc"});
+          session.peer->send_gap({.kind = net::GapKind::purged,
+                                  .after = CommitTs(session.after),
+                                  .first_available = CommitTs(word.ts),
+                                  .text = "gc"});
         ++session.next;
         continue;
       }
@@ -159,7 +168,8 @@ class FakePump : public net::NodeService {
   bool serve_data(Session& session, const Word& word) {
     while (session.next_record < word.run.size()) {
       if (session.credit <= 0) return false;
-      const auto record = decode_record(as_bytes(std::string_view(word.run).substr(session.next_record)), {.verify_body = false});
+      const auto record =
+          decode_record(as_bytes(std::string_view(word.run).substr(session.next_record)), {.verify_body = false});
       SLUICE_ASSERT(record.ok());
       const size_t bytes = record->bytes.size();
       session.peer->send_data(word.run.substr(session.next_record, bytes));

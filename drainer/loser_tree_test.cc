@@ -56,7 +56,8 @@ void expect_equal_to_sorting(uint64_t seed) {
   std::mt19937_64 random(seed);
   for (size_t count = 1; count <= LoserTree<kHeight>::kSources; count += 1 + count / 4) {
     const Sources sources = random_sources(random, count);
-    ASSERT_EQ(merge_by_tree<kHeight>(sources), merge_by_sorting(sources)) << "height " << kHeight << " seed " << seed << " k " << count;
+    ASSERT_EQ(merge_by_tree<kHeight>(sources), merge_by_sorting(sources))
+        << "height " << kHeight << " seed " << seed << " k " << count;
   }
 }
 

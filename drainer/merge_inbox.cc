@@ -29,7 +29,9 @@ void MergeInbox::fail(size_t source, absl::Status why) {
   signal(std::move(lock));
 }
 
-void MergeInbox::wake() { signal(std::unique_lock(mutex_)); }
+void MergeInbox::wake() {
+  signal(std::unique_lock(mutex_));
+}
 
 void MergeInbox::signal(std::unique_lock<std::mutex> lock) {
   const bool was_fresh = std::exchange(fresh_, true);

@@ -9,13 +9,19 @@
 namespace sluice::drainer {
 namespace {
 
-// Tree keys: ts << 1, and one more for a pending source. So a source that is resolved at R loses against a transaction at R
-// and wins against one at R + 1, which has to wait for it.
+// Tree keys: ts << 1, and one more for a pending source. So a source that is resolved at R loses against a transaction
+// at R and wins against one at R + 1, which has to wait for it.
 constexpr uint64_t kTsMax = (uint64_t{1} << 62) - 1;
 
-uint64_t ready_key(CommitTs ts) { return ts.value << 1; }
-uint64_t pending_key(uint64_t bound) { return bound << 1 | 1; }
-bool is_pending(uint64_t key) { return (key & 1) != 0; }
+uint64_t ready_key(CommitTs ts) {
+  return ts.value << 1;
+}
+uint64_t pending_key(uint64_t bound) {
+  return bound << 1 | 1;
+}
+bool is_pending(uint64_t key) {
+  return (key & 1) != 0;
+}
 
 absl::Status check_ts(const std::string& name, uint64_t ts) {
   if (ts <= kTsMax) return absl::OkStatus();
@@ -48,9 +54,11 @@ absl::Status Merger::push(size_t source, PulledTransaction transaction) {
   const uint64_t ts = transaction.commit_ts.value;
   SLUICE_RETURN_IF_ERROR(check_ts(from.name, ts));
   if (from.finished)
-    return absl::DataLossError(fmt::format("pump {} sent commit ts {} after its end at {}", from.name, ts, from.final_ts));
+    return absl::DataLossError(
+        fmt::format("pump {} sent commit ts {} after its end at {}", from.name, ts, from.final_ts));
   if (ts <= from.bound)
-    return absl::DataLossError(fmt::format("pump {} went back: commit ts {} at or below {}, which it had passed", from.name, ts, from.bound));
+    return absl::DataLossError(
+        fmt::format("pump {} went back: commit ts {} at or below {}, which it had passed", from.name, ts, from.bound));
   from.bound = ts;
   from.queue.push_back(std::move(transaction));
   return absl::OkStatus();
@@ -69,8 +77,8 @@ absl::Status Merger::finish(size_t source, CommitTs final_ts) {
   Source& from = sources_[source];
   SLUICE_RETURN_IF_ERROR(check_ts(from.name, final_ts.value));
   if (!from.queue.empty() && final_ts < from.queue.back().commit_ts)
-    return absl::DataLossError(
-        fmt::format("pump {} ended at {}, below commit ts {} that it had sent", from.name, final_ts, from.queue.back().commit_ts));
+    return absl::DataLossError(fmt::format("pump {} ended at {}, below commit ts {} that it had sent", from.name,
+                                           final_ts, from.queue.back().commit_ts));
   from.finished = true;
   from.final_ts = final_ts.value;
   return absl::OkStatus();
@@ -97,9 +105,10 @@ absl::Status Merger::check_order(const Source& source, const PulledTransaction& 
   if (next.commit_ts > last_commit_) return absl::OkStatus();
   SLUICE_ASSERT(next.commit_ts == last_commit_, "commit={} last={}", next.commit_ts, last_commit_);  // INV-6
   if (next.start_ts == last_start_) return absl::OkStatus();
-  return absl::DataLossError(fmt::format("two transactions have commit ts {}: start ts {} from pump {} and start ts {} from pump {}; "
-                                         "find out which cluster's pump was given to this drainer by mistake",
-                                         next.commit_ts, last_start_, sources_[last_source_].name, next.start_ts, source.name));
+  return absl::DataLossError(
+      fmt::format("two transactions have commit ts {}: start ts {} from pump {} and start ts {} from pump {}; "
+                  "find out which cluster's pump was given to this drainer by mistake",
+                  next.commit_ts, last_start_, sources_[last_source_].name, next.start_ts, source.name));
 }
 
 template <class Tree>
@@ -107,8 +116,10 @@ absl::StatusOr<std::optional<PulledTransaction>> Merger::pop_from(Tree& tree) {
   for (;;) {
     const uint64_t key = settle(tree);
     if (is_pending(key)) {
-      if (key != kExhausted) resolved_ = std::max(resolved_, ResolvedTs(key >> 1));
-      else for (const Source& source : sources_) resolved_ = std::max(resolved_, ResolvedTs(source.final_ts));
+      if (key != kExhausted)
+        resolved_ = std::max(resolved_, ResolvedTs(key >> 1));
+      else
+        for (const Source& source : sources_) resolved_ = std::max(resolved_, ResolvedTs(source.final_ts));
       return std::nullopt;
     }
     const uint32_t winner = tree.winner();
@@ -135,7 +146,8 @@ absl::StatusOr<std::optional<PulledTransaction>> Merger::pop() {
 }
 
 std::optional<MergeBlocker> Merger::blocker() const {
-  const auto [winner, key] = std::visit([](const auto& tree) { return std::pair(tree.winner(), tree.winner_key()); }, tree_);
+  const auto [winner, key] =
+      std::visit([](const auto& tree) { return std::pair(tree.winner(), tree.winner_key()); }, tree_);
   if (!is_pending(key) || key == kExhausted) return std::nullopt;
   MergeBlocker blocker{.source = winner, .resolved = ResolvedTs(key >> 1), .wanted = std::nullopt};
   for (const Source& source : sources_) {

@@ -1,7 +1,8 @@
 // Merges the commit orders of several pumps into the one global commit order.
-// A source is ready (its next transaction is here), pending (all that is known is that nothing at or below its resolved ts
-// comes any more) or exhausted. The smallest commit ts is emitted once no pending source could still send a smaller one.
-// Contract: commit ts are emitted strictly ascending and independent of arrival order (INV-6); one transaction that two pumps
+// A source is ready (its next transaction is here), pending (all that is known is that nothing at or below its resolved
+// ts comes any more) or exhausted. The smallest commit ts is emitted once no pending source could still send a smaller
+// one. Contract: commit ts are emitted strictly ascending and independent of arrival order (INV-6); one transaction
+// that two pumps
 //           hold (same start ts and commit ts) is emitted once.
 // Threads:  none of its own, no locks: a pure state machine for one thread.
 // Errors:   DATA_LOSS when a source goes back, sends after its end, or when two transactions share a commit ts.
@@ -27,7 +28,8 @@ namespace sluice::drainer {
 
 inline constexpr size_t kSourcesMax = 256;
 
-// Why nothing can be emitted: this source is pending at `resolved`, and `wanted` (a transaction of another source) is above.
+// Why nothing can be emitted: this source is pending at `resolved`, and `wanted` (a transaction of another source) is
+// above.
 struct MergeBlocker {
   size_t source = 0;
   ResolvedTs resolved;
@@ -79,8 +81,8 @@ class Merger {
   [[nodiscard]] absl::StatusOr<std::optional<PulledTransaction>> pop_from(Tree& tree);
   [[nodiscard]] absl::Status check_order(const Source& source, const PulledTransaction& next) const;
 
-  using AnyTree = std::variant<LoserTree<0>, LoserTree<1>, LoserTree<2>, LoserTree<3>, LoserTree<4>, LoserTree<5>, LoserTree<6>,
-                               LoserTree<7>, LoserTree<8>>;
+  using AnyTree = std::variant<LoserTree<0>, LoserTree<1>, LoserTree<2>, LoserTree<3>, LoserTree<4>, LoserTree<5>,
+                               LoserTree<6>, LoserTree<7>, LoserTree<8>>;
   [[nodiscard]] static AnyTree make_tree(size_t sources);
 
   std::vector<Source> sources_;

@@ -108,7 +108,8 @@ TEST_F(MergerTest, CollapsesOneTransactionHeldByTwoPumps) {
 TEST_F(MergerTest, RefusesTwoTransactionsWithOneCommitTs) {
   data(0, 10, 5);
   data(1, 10, 6);
-  EXPECT_THAT(error(), testing::AllOf(HasSubstr("commit ts 10"), HasSubstr("start ts 5 from pump a"), HasSubstr("start ts 6 from pump b")));
+  EXPECT_THAT(error(), testing::AllOf(HasSubstr("commit ts 10"), HasSubstr("start ts 5 from pump a"),
+                                      HasSubstr("start ts 6 from pump b")));
 }
 
 TEST_F(MergerTest, RefusesASourceThatGoesBack) {
@@ -129,8 +130,8 @@ TEST_F(MergerTest, RefusesATimestampNoOracleGives) {
   EXPECT_EQ(merger.resolve(0, ResolvedTs(~uint64_t{0})).code(), absl::StatusCode::kDataLoss);
 }
 
-// A random cluster: what each pump will say, and a schedule that interleaves their words. Whatever the schedule, the output
-// is the sorted union, each prefix only what the brute-force rule allows at that moment.
+// A random cluster: what each pump will say, and a schedule that interleaves their words. Whatever the schedule, the
+// output is the sorted union, each prefix only what the brute-force rule allows at that moment.
 struct World {
   struct Word {
     bool is_data = false;
@@ -142,10 +143,13 @@ struct World {
   World(std::mt19937_64& random, size_t pumps) : words(pumps) {
     for (uint64_t ts = 2; ts < 200; ts += 1 + random() % 5) {
       const size_t holder = random() % pumps;
-      const size_t second = random() % 10 == 0 ? random() % pumps : holder;  // a writer that timed out tried another pump
+      const size_t second =
+          random() % 10 == 0 ? random() % pumps : holder;  // a writer that timed out tried another pump
       for (size_t s = 0; s < pumps; ++s) {
-        if (s == holder || s == second) words[s].push_back({true, ts});
-        else if (random() % 3 == 0) words[s].push_back({false, ts});
+        if (s == holder || s == second)
+          words[s].push_back({true, ts});
+        else if (random() % 3 == 0)
+          words[s].push_back({false, ts});
       }
       expected.push_back(ts);
     }
@@ -183,9 +187,12 @@ void run_random_schedule(uint64_t seed) {
     if (open.empty()) break;
     const size_t s = open[random() % open.size()];
     const auto& words = world.words[s];
-    if (heard[s] == words.size()) ASSERT_TRUE(merger.finish(s, CommitTs(1000)).ok());
-    else if (words[heard[s]].is_data) ASSERT_TRUE(merger.push(s, transaction(words[heard[s]].ts, words[heard[s]].ts - 1)).ok());
-    else ASSERT_TRUE(merger.resolve(s, ResolvedTs(words[heard[s]].ts)).ok());
+    if (heard[s] == words.size())
+      ASSERT_TRUE(merger.finish(s, CommitTs(1000)).ok());
+    else if (words[heard[s]].is_data)
+      ASSERT_TRUE(merger.push(s, transaction(words[heard[s]].ts, words[heard[s]].ts - 1)).ok());
+    else
+      ASSERT_TRUE(merger.resolve(s, ResolvedTs(words[heard[s]].ts)).ok());
     ++heard[s];
     if (random() % 4 == 0) continue;  // several words before the merger is asked again
     for (;;) {

@@ -16,12 +16,18 @@ constexpr uint64_t kCreditBytes = uint64_t{256} << 10;
 
 std::string_view to_string(PipelineState state) {
   switch (state) {
-    case PipelineState::opening_sink: return "opening sink";
-    case PipelineState::merging: return "merging";
-    case PipelineState::waiting: return "waiting";
-    case PipelineState::flushing: return "flushing";
-    case PipelineState::done: return "done";
-    case PipelineState::failed: return "failed";
+    case PipelineState::opening_sink:
+      return "opening sink";
+    case PipelineState::merging:
+      return "merging";
+    case PipelineState::waiting:
+      return "waiting";
+    case PipelineState::flushing:
+      return "flushing";
+    case PipelineState::done:
+      return "done";
+    case PipelineState::failed:
+      return "failed";
   }
   return "unknown";
 }
@@ -79,12 +85,14 @@ absl::Status Pipeline::move_until_done() {
 
 absl::Status Pipeline::take_news() {
   ports_.inbox.take(news_, std::chrono::steady_clock::now() + options_.checkpoint_interval);
-  for (size_t source = 0; source < news_.size(); ++source) SLUICE_RETURN_IF_ERROR(feed(source, std::move(news_[source])));
+  for (size_t source = 0; source < news_.size(); ++source)
+    SLUICE_RETURN_IF_ERROR(feed(source, std::move(news_[source])));
   return absl::OkStatus();
 }
 
 absl::Status Pipeline::feed(size_t source, SourceNews news) {
-  for (PulledTransaction& transaction : news.transactions) SLUICE_RETURN_IF_ERROR(merger_.push(source, std::move(transaction)));
+  for (PulledTransaction& transaction : news.transactions)
+    SLUICE_RETURN_IF_ERROR(merger_.push(source, std::move(transaction)));
   if (news.resolved) SLUICE_RETURN_IF_ERROR(merger_.resolve(source, *news.resolved));
   if (news.end) SLUICE_RETURN_IF_ERROR(merger_.finish(source, *news.end));
   source_failure_.Update(news.failure);  // what came before it is merged first
@@ -141,9 +149,12 @@ void Pipeline::count(const Transaction& transaction, const PulledTransaction& pu
   status_.payload_bytes += pulled.payload ? pulled.payload->size() : 0;
   if (transaction.ddl) ++status_.ddls;
   for (const RowChange& row : transaction.rows) {
-    if (row.kind == RowChangeKind::insert) ++status_.rows_inserted;
-    else if (row.kind == RowChangeKind::update) ++status_.rows_updated;
-    else ++status_.rows_removed;
+    if (row.kind == RowChangeKind::insert)
+      ++status_.rows_inserted;
+    else if (row.kind == RowChangeKind::update)
+      ++status_.rows_updated;
+    else
+      ++status_.rows_removed;
   }
 }
 
@@ -166,8 +177,10 @@ absl::Status Pipeline::resolve_sink() {
     status_.duplicates = merger_.duplicates();
     status_.blocker = merger_.blocker();
   }
-  if (merger_.exhausted() && options_.until) resolved = ResolvedTs(options_.until->value);
-  else if (options_.until) resolved = std::min(resolved, ResolvedTs(options_.until->value));
+  if (merger_.exhausted() && options_.until)
+    resolved = ResolvedTs(options_.until->value);
+  else if (options_.until)
+    resolved = std::min(resolved, ResolvedTs(options_.until->value));
   if (resolved <= sink_resolved_ || resolved.value <= status_.start.value) return absl::OkStatus();
   sink_resolved_ = resolved;
   absl::Status status = ports_.sink.resolve(resolved);
@@ -190,7 +203,9 @@ absl::Status Pipeline::tend() {
 int64_t Pipeline::schema_version_at(CommitTs ts) {
   while (schema_versions_.size() > 1 && schema_versions_[1].first <= ts) schema_versions_.pop_front();
   const int64_t saved = ports_.checkpoint->saved().schema_version;
-  return schema_versions_.empty() || schema_versions_.front().first > ts ? saved : std::max(saved, schema_versions_.front().second);
+  return schema_versions_.empty() || schema_versions_.front().first > ts
+             ? saved
+             : std::max(saved, schema_versions_.front().second);
 }
 
 absl::Status Pipeline::save_checkpoint(bool clean_stop) {
@@ -198,7 +213,8 @@ absl::Status Pipeline::save_checkpoint(bool clean_stop) {
   const Savepoint& saved = ports_.checkpoint->saved();
   const CommitTs durable = std::max(ports_.sink.durable_through(), saved.commit_ts);  // INV-7
   if (durable == saved.commit_ts && clean_stop == saved.consistent) return absl::OkStatus();
-  return ports_.checkpoint->save({.consistent = clean_stop, .commit_ts = durable, .schema_version = schema_version_at(durable)});
+  return ports_.checkpoint->save(
+      {.consistent = clean_stop, .commit_ts = durable, .schema_version = schema_version_at(durable)});
 }
 
 absl::Status Pipeline::finish(absl::Status outcome) {

@@ -1,10 +1,11 @@
 // From the pull sources' inbox through the merger and the translator into the sink, and the checkpoint behind it.
-// Contract: transactions reach the sink in global commit order (INV-6), each above the position the sink opened with; the
-//           checkpoint follows the sink's durable position and never passes it (INV-7). A failure of one source lets everything
-//           through that came before it, then ends the run.
-// Threads:  run() is the merge thread's whole life and the only caller of the sink. request_stop() and status() from any.
-// Borrows:  inbox and sink, which must outlive it.
-// Errors:   the first of any stage ends run(); codes tell the program's exit (drainer/exit_code.h).
+// Contract: transactions reach the sink in global commit order (INV-6), each above the position the sink opened with;
+// the
+//           checkpoint follows the sink's durable position and never passes it (INV-7). A failure of one source lets
+//           everything through that came before it, then ends the run.
+// Threads:  run() is the merge thread's whole life and the only caller of the sink. request_stop() and status() from
+// any. Borrows:  inbox and sink, which must outlive it. Errors:   the first of any stage ends run(); codes tell the
+// program's exit (drainer/exit_code.h).
 #pragma once
 
 #include <atomic>
@@ -79,8 +80,8 @@ class Pipeline {
  public:
   Pipeline(PipelineOptions options, PipelinePorts ports);
 
-  // Opens the sink and moves transactions until all is done (`until`, or every pump has ended), request_stop() or an error.
-  // What was submitted is flushed and the checkpoint saved before it returns, unless the sink itself failed.
+  // Opens the sink and moves transactions until all is done (`until`, or every pump has ended), request_stop() or an
+  // error. What was submitted is flushed and the checkpoint saved before it returns, unless the sink itself failed.
   [[nodiscard]] absl::Status run();
   void request_stop();
   [[nodiscard]] PipelineStatus status() const;
@@ -111,7 +112,7 @@ class Pipeline {
   std::vector<SourceNews> news_;
   std::vector<uint64_t> given_back_;  // by source, of the merger's popped bytes
   uint64_t kept_bytes_ = 0;           // popped since credit was last given back
-  std::vector<CommitTs> wanted_;    // by source, last asked for
+  std::vector<CommitTs> wanted_;      // by source, last asked for
   ResolvedTs sink_resolved_;
   // Schema versions of what was submitted, by the first commit ts that had each; a checkpoint names the one at its ts.
   std::deque<std::pair<CommitTs, int64_t>> schema_versions_;

@@ -17,7 +17,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 struct Fixture : testing::Test {
-  std::string folder = testing::TempDir() + "/pipeline_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::string folder =
+      testing::TempDir() + "/pipeline_" + testing::UnitTest::GetInstance()->current_test_info()->name();
   RecordingSink sink;
   MergeInbox inbox{2};
   PipelineOptions options{.pumps = {"a", "b"}, .at_least = CommitTs(), .until = std::nullopt};
@@ -37,8 +38,11 @@ struct Fixture : testing::Test {
   ~Fixture() override { std::filesystem::remove_all(folder); }
 
   void data(size_t source, uint64_t commit) {
-    inbox.push(source, {.start_ts = StartTs(commit - 1), .commit_ts = CommitTs(commit), .format = PayloadFormat::tidb,
-                        .payload = std::make_shared<std::string>("payload"), .wire_bytes = 100});
+    inbox.push(source, {.start_ts = StartTs(commit - 1),
+                        .commit_ts = CommitTs(commit),
+                        .format = PayloadFormat::tidb,
+                        .payload = std::make_shared<std::string>("payload"),
+                        .wire_bytes = 100});
   }
   void resolved_all(uint64_t ts) {
     inbox.resolve(0, ResolvedTs(ts));
@@ -56,13 +60,18 @@ struct Fixture : testing::Test {
   }
   void make() {
     checkpoint = Checkpoint::open(folder).value();
-    pipeline = std::make_unique<Pipeline>(options, PipelinePorts{.inbox = inbox,
-                                                                 .sink = sink,
-                                                                 .checkpoint = &*checkpoint,
-                                                                 .translate = [this](const auto& pulled) { return translate(pulled); },
-                                                                 .started = [this](CommitTs start) { started = start; return absl::OkStatus(); },
-                                                                 .consumed = [this](size_t s, uint64_t bytes) { consumed[s] += bytes; },
-                                                                 .want = [this](size_t s, CommitTs ts) { asked(s, ts); }});
+    pipeline = std::make_unique<Pipeline>(
+        options, PipelinePorts{.inbox = inbox,
+                               .sink = sink,
+                               .checkpoint = &*checkpoint,
+                               .translate = [this](const auto& pulled) { return translate(pulled); },
+                               .started =
+                                   [this](CommitTs start) {
+                                     started = start;
+                                     return absl::OkStatus();
+                                   },
+                               .consumed = [this](size_t s, uint64_t bytes) { consumed[s] += bytes; },
+                               .want = [this](size_t s, CommitTs ts) { asked(s, ts); }});
   }
   void asked(size_t source, CommitTs ts) {
     const std::lock_guard lock(mutex);

@@ -17,23 +17,33 @@ constexpr uint64_t kOverdraftBytes = uint64_t{4} * kRecordBytesMax;
 
 std::string gap_text(const net::Gap& gap, CommitTs cursor) {
   if (gap.kind == net::GapKind::purged)
-    return fmt::format("has purged its binlogs up to {}, and this drainer stands at {}: {}. What lies between can't be had any more: load the "
-                       "downstream anew from a dump of the upstream and start with an empty --data-dir and --initial-commit-ts at the dump's ts",
-                       gap.first_available, cursor, gap.text);
-  return fmt::format("has lost binlogs above {} (up to {}): {}. Repair its data folder, or load the downstream anew from a dump of the upstream "
-                     "and start with an empty --data-dir and --initial-commit-ts at the dump's ts",
-                     gap.after, gap.first_available, gap.text);
+    return fmt::format(
+        "has purged its binlogs up to {}, and this drainer stands at {}: {}. What lies between can't be had any more: "
+        "load the "
+        "downstream anew from a dump of the upstream and start with an empty --data-dir and --initial-commit-ts at the "
+        "dump's ts",
+        gap.first_available, cursor, gap.text);
+  return fmt::format(
+      "has lost binlogs above {} (up to {}): {}. Repair its data folder, or load the downstream anew from a dump of "
+      "the upstream "
+      "and start with an empty --data-dir and --initial-commit-ts at the dump's ts",
+      gap.after, gap.first_available, gap.text);
 }
 
 }  // namespace
 
 std::string_view to_string(PullState state) {
   switch (state) {
-    case PullState::connecting: return "connecting";
-    case PullState::pulling: return "pulling";
-    case PullState::waiting: return "waiting";
-    case PullState::ended: return "ended";
-    case PullState::failed: return "failed";
+    case PullState::connecting:
+      return "connecting";
+    case PullState::pulling:
+      return "pulling";
+    case PullState::waiting:
+      return "waiting";
+    case PullState::ended:
+      return "ended";
+    case PullState::failed:
+      return "failed";
   }
   return "unknown";
 }
@@ -45,11 +55,17 @@ PullSource::PullSource(PullSourceOptions options, PullSourcePorts ports)
       cursor_(options_.after),
       backoff_(options_.backoff_min) {}
 
-PullSource::~PullSource() { drop_session(); }
+PullSource::~PullSource() {
+  drop_session();
+}
 
-std::string PullSource::name() const { return node_id_.empty() ? options_.address : fmt::format("{} ({})", node_id_, options_.address); }
+std::string PullSource::name() const {
+  return node_id_.empty() ? options_.address : fmt::format("{} ({})", node_id_, options_.address);
+}
 
-void PullSource::start() { connect(); }
+void PullSource::start() {
+  connect();
+}
 
 void PullSource::connect() {
   drop_session();
@@ -70,14 +86,18 @@ void PullSource::connect() {
       if (!session.expired()) (this->*method)(std::forward<decltype(arguments)>(arguments)...);
     };
   };
-  client_ = net::PullClient::open(
-      {.address = options_.address, .cluster_id = 0, .name = options_.drainer_name, .after = cursor_, .credit_bytes = credit}, ports_.loop,
-      {.on_welcome = guarded(&PullSource::on_welcome),
-       .on_data = guarded(&PullSource::on_data),
-       .on_resolved = guarded(&PullSource::on_resolved),
-       .on_gap = guarded(&PullSource::on_gap),
-       .on_end = guarded(&PullSource::on_end),
-       .on_closed = guarded(&PullSource::on_closed)});
+  client_ = net::PullClient::open({.address = options_.address,
+                                   .cluster_id = 0,
+                                   .name = options_.drainer_name,
+                                   .after = cursor_,
+                                   .credit_bytes = credit},
+                                  ports_.loop,
+                                  {.on_welcome = guarded(&PullSource::on_welcome),
+                                   .on_data = guarded(&PullSource::on_data),
+                                   .on_resolved = guarded(&PullSource::on_resolved),
+                                   .on_gap = guarded(&PullSource::on_gap),
+                                   .on_end = guarded(&PullSource::on_end),
+                                   .on_closed = guarded(&PullSource::on_closed)});
   want_pending_ = wanted_.value > 0;
 }
 
@@ -103,7 +123,8 @@ void PullSource::on_welcome(const net::Welcome& welcome) {
   }
   state_ = PullState::pulling;
   reason_.clear();
-  spdlog::info("pulling from pump pump={} node={} cluster={} after={}", options_.address, node_id_, welcome.cluster_id, cursor_);
+  spdlog::info("pulling from pump pump={} node={} cluster={} after={}", options_.address, node_id_, welcome.cluster_id,
+               cursor_);
 }
 
 // A session that serves: the next trouble is a new one.
@@ -121,7 +142,8 @@ void PullSource::on_data(std::string run) {
   pump_credit_ -= static_cast<int64_t>(run.size());
   received_bytes_ += run.size();
   partial_bytes_ += run.size();
-  const absl::Status status = assembler_.feed(as_bytes(run), [this](PulledTransaction t) { return take(std::move(t)); });
+  const absl::Status status =
+      assembler_.feed(as_bytes(run), [this](PulledTransaction t) { return take(std::move(t)); });
   if (!status.ok()) return fail(annotate(status, fmt::format("pump {}", name())));
   if (state_ != PullState::failed) top_up_credit();
 }
@@ -129,11 +151,13 @@ void PullSource::on_data(std::string run) {
 absl::Status PullSource::take(PulledTransaction transaction) {
   const CommitTs ts = transaction.commit_ts;
   if (floor_ && ts <= *floor_)
-    return absl::FailedPreconditionError(fmt::format("BEHIND/{}: it holds commit ts {}, which this drainer (at {}) never pulled from it. Leave this pump out, "
-                                                     "or load the downstream anew and start with an empty --data-dir",
-                                                     node_id_, ts, *floor_));
+    return absl::FailedPreconditionError(fmt::format(
+        "BEHIND/{}: it holds commit ts {}, which this drainer (at {}) never pulled from it. Leave this pump out, "
+        "or load the downstream anew and start with an empty --data-dir",
+        node_id_, ts, *floor_));
   if (ts <= cursor_ || ts.value <= resolved_.value)
-    return absl::DataLossError(fmt::format("went back: commit ts {} after commit ts {} and resolved ts {}", ts, cursor_, resolved_));
+    return absl::DataLossError(
+        fmt::format("went back: commit ts {} after commit ts {} and resolved ts {}", ts, cursor_, resolved_));
   SLUICE_RETURN_IF_ERROR(prove_join());
   cursor_ = ts;
   partial_bytes_ -= transaction.wire_bytes;
@@ -153,10 +177,13 @@ void PullSource::on_resolved(ResolvedTs ts) {
   ports_.inbox.resolve(options_.index, ts);
 }
 
-void PullSource::on_gap(const net::Gap& gap) { fail(absl::DataLossError(fmt::format("pump {} {}", name(), gap_text(gap, cursor_)))); }
+void PullSource::on_gap(const net::Gap& gap) {
+  fail(absl::DataLossError(fmt::format("pump {} {}", name(), gap_text(gap, cursor_))));
+}
 
 void PullSource::on_end(CommitTs final_ts) {
-  if (assembler_.is_partial()) return fail(absl::DataLossError(fmt::format("pump {} ended within a transaction", name())));
+  if (assembler_.is_partial())
+    return fail(absl::DataLossError(fmt::format("pump {} ended within a transaction", name())));
   if (const absl::Status status = ports_.ended(options_.index, final_ts); !status.ok()) return fail(status);
   spdlog::info("pump has ended pump={} node={} final_ts={}", options_.address, node_id_, final_ts);
   state_ = PullState::ended;
@@ -165,13 +192,16 @@ void PullSource::on_end(CommitTs final_ts) {
 }
 
 void PullSource::on_closed(const absl::Status& why) {
-  if (why.code() == absl::StatusCode::kFailedPrecondition) return fail(annotate(why, fmt::format("pump {} refuses this drainer", name())));
+  if (why.code() == absl::StatusCode::kFailedPrecondition)
+    return fail(annotate(why, fmt::format("pump {} refuses this drainer", name())));
   reconnect_later(why.ok() ? "the pump closed the session" : std::string(message_of(why)));
 }
 
 void PullSource::reconnect_later(std::string reason) {
   state_ = PullState::waiting;
-  if (reason != reason_) spdlog::warn("waiting for pump pump={} node={} received={} reason=\"{}\"", options_.address, node_id_, cursor_, reason);
+  if (reason != reason_)
+    spdlog::warn("waiting for pump pump={} node={} received={} reason=\"{}\"", options_.address, node_id_, cursor_,
+                 reason);
   reason_ = std::move(reason);
   ++reconnects_;
   timer_->set(std::exchange(backoff_, std::min(backoff_ * 2, options_.backoff_max)), [this] { connect(); });
@@ -194,13 +224,16 @@ void PullSource::want(CommitTs ts) {
   if (state_ == PullState::pulling && !want_pending_) client_->want(ts);
 }
 
-uint64_t PullSource::held_bytes() const { return static_cast<uint64_t>(std::max<int64_t>(pump_credit_, 0)) + queued_bytes_ + partial_bytes_; }
+uint64_t PullSource::held_bytes() const {
+  return static_cast<uint64_t>(std::max<int64_t>(pump_credit_, 0)) + queued_bytes_ + partial_bytes_;
+}
 
 void PullSource::top_up_credit() {
   const uint64_t held = held_bytes();
   ports_.pool.set_held(options_.index, held);
   if (state_ != PullState::pulling) return;
-  uint64_t grant = std::min(ports_.pool.room(options_.index), options_.window_bytes - std::min(held, options_.window_bytes));
+  uint64_t grant =
+      std::min(ports_.pool.room(options_.index), options_.window_bytes - std::min(held, options_.window_bytes));
   // Nothing whole is here and the pump may not send even one record: without a loan the merge would wait for ever.
   const bool stuck = queued_bytes_ == 0 && pump_credit_ < int64_t{kRecordBytesMax};
   if (stuck) grant = std::max(grant, kOverdraftBytes);
@@ -213,8 +246,16 @@ void PullSource::top_up_credit() {
 }
 
 PullSourceStatus PullSource::status() const {
-  return {.address = options_.address, .node_id = node_id_, .state = state_, .reason = reason_, .received = cursor_, .resolved = resolved_,
-          .buffered_bytes = queued_bytes_ + partial_bytes_, .received_bytes = received_bytes_, .transactions = transactions_, .reconnects = reconnects_};
+  return {.address = options_.address,
+          .node_id = node_id_,
+          .state = state_,
+          .reason = reason_,
+          .received = cursor_,
+          .resolved = resolved_,
+          .buffered_bytes = queued_bytes_ + partial_bytes_,
+          .received_bytes = received_bytes_,
+          .transactions = transactions_,
+          .reconnects = reconnects_};
 }
 
 }  // namespace sluice::drainer

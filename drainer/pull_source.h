@@ -1,11 +1,14 @@
-// One pump as the merge sees it: a pull session that is re-made for as long as it takes, its own cursor, and a buffer bounded
-// by the credit given to the pump.
-// Contract: what reaches the inbox is whole transactions above the cursor, ascending, each once whatever happens to the
-//           connection, and resolved timestamps in order with them. A lost session goes on from the last whole transaction.
+// One pump as the merge sees it: a pull session that is re-made for as long as it takes, its own cursor, and a buffer
+// bounded by the credit given to the pump. Contract: what reaches the inbox is whole transactions above the cursor,
+// ascending, each once whatever happens to the
+//           connection, and resolved timestamps in order with them. A lost session goes on from the last whole
+//           transaction.
 // Threads:  everything on the loop's thread.
 // Owns:     the session. Borrows the loop, inbox and credit pool, which must outlive it.
-// Errors:   what a reconnect cannot heal goes to the inbox as the source's failure and ends it: FAILED_PRECONDITION for a
-//           refusal or a pump that may not join, DATA_LOSS for a gap or a pump that breaks the protocol. Each says what to do.
+// Errors:   what a reconnect cannot heal goes to the inbox as the source's failure and ends it: FAILED_PRECONDITION for
+// a
+//           refusal or a pump that may not join, DATA_LOSS for a gap or a pump that breaks the protocol. Each says what
+//           to do.
 // Limits:   holds its share of the credit pool, and beyond it at most one transaction.
 #pragma once
 
@@ -49,8 +52,8 @@ struct PullSourcePorts {
   CreditPool& pool;
   // Asked at each welcome whether this pump may take part; an error ends the source.
   std::function<absl::StatusOr<PumpAdmission>(size_t source, const net::Welcome&)> admit;
-  // A pump that joins has shown that it holds nothing at or below the drainer's position; a pump has ended. An error ends
-  // the source.
+  // A pump that joins has shown that it holds nothing at or below the drainer's position; a pump has ended. An error
+  // ends the source.
   std::function<absl::Status(size_t source)> proven;
   std::function<absl::Status(size_t source, CommitTs final_ts)> ended;
 };
@@ -115,12 +118,12 @@ class PullSource {
   PullState state_ = PullState::connecting;
   std::string node_id_;
   std::string reason_;
-  CommitTs cursor_;      // the last whole transaction
+  CommitTs cursor_;                // the last whole transaction
   std::optional<CommitTs> floor_;  // of a pump that joins: it must hold nothing at or below
   ResolvedTs resolved_;
   bool join_pending_ = false;  // it joins and has not yet shown that
   CommitTs wanted_;
-  bool want_pending_ = false;  // to be said once the pump serves this session
+  bool want_pending_ = false;   // to be said once the pump serves this session
   int64_t pump_credit_ = 0;     // granted and not yet used in this session; the pump may overdraw it by one run
   uint64_t queued_bytes_ = 0;   // whole transactions that the merge thread still has
   uint64_t partial_bytes_ = 0;  // of the transaction that isn't whole yet

@@ -27,14 +27,18 @@ class Puller {
     PumpAdmission admission{};
   };
 
-  Puller(const FakePump& pump, Options options) : inbox_(1), pool_({.total_bytes = options.budget_bytes, .reserved_bytes = 1u << 20, .sources = 1}) {
+  Puller(const FakePump& pump, Options options)
+      : inbox_(1), pool_({.total_bytes = options.budget_bytes, .reserved_bytes = 1u << 20, .sources = 1}) {
     on_loop([&] {
       PullSourceOptions source{.address = pump.address(), .after = CommitTs(options.after)};
       source.backoff_min = std::chrono::milliseconds(1);
       source.window_bytes = options.budget_bytes;
       source_ = std::make_unique<PullSource>(
-          source, PullSourcePorts{.loop = loop_, .inbox = inbox_, .pool = pool_,
-                                  .admit = [admission = options.admission](size_t, const net::Welcome&) -> absl::StatusOr<PumpAdmission> { return admission; },
+          source, PullSourcePorts{.loop = loop_,
+                                  .inbox = inbox_,
+                                  .pool = pool_,
+                                  .admit = [admission = options.admission](size_t, const net::Welcome&)
+                                      -> absl::StatusOr<PumpAdmission> { return admission; },
                                   .proven =
                                       [this](size_t) {
                                         ++proven_;
@@ -61,8 +65,10 @@ class Puller {
       for (PulledTransaction& t : news[0].transactions) {
         got.push_back(t.commit_ts.value);
         payloads.push_back(*t.payload);
-        if (give_back) on_loop([&] { source_->consumed(t.wire_bytes); });
-        else kept_bytes += t.wire_bytes;
+        if (give_back)
+          on_loop([&] { source_->consumed(t.wire_bytes); });
+        else
+          kept_bytes += t.wire_bytes;
       }
       if (news[0].resolved) resolved = news[0].resolved->value;
       if (news[0].end) end = news[0].end->value;
@@ -70,11 +76,15 @@ class Puller {
     }
     return true;
   }
-  bool await_transactions(size_t count) { return await([&] { return got.size() >= count; }); }
+  bool await_transactions(size_t count) {
+    return await([&] { return got.size() >= count; });
+  }
   void give_back_kept() {
     on_loop([this] { source_->consumed(std::exchange(kept_bytes, 0)); });
   }
-  bool await_failure() { return await([&] { return !failure.ok(); }); }
+  bool await_failure() {
+    return await([&] { return !failure.ok(); });
+  }
   std::string failure_text() { return std::string(message_of(failure)); }
   PullSourceStatus status() {
     PullSourceStatus result;
@@ -191,7 +201,8 @@ TEST(PullSource, HoldsTheStreamAtAGapAndSaysWhatToDo) {
   Puller puller(pump, {});
   ASSERT_TRUE(puller.await_failure());
   EXPECT_EQ(puller.failure.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(puller.failure_text(), testing::AllOf(HasSubstr("pump-a"), HasSubstr("purged its binlogs up to 500"), HasSubstr("stands at 10"), HasSubstr("--initial-commit-ts")));
+  EXPECT_THAT(puller.failure_text(), testing::AllOf(HasSubstr("pump-a"), HasSubstr("purged its binlogs up to 500"),
+                                                    HasSubstr("stands at 10"), HasSubstr("--initial-commit-ts")));
   EXPECT_THAT(puller.got, ElementsAre(10));
 }
 

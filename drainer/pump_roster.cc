@@ -21,9 +21,10 @@ std::optional<uint64_t> parse_number(std::string_view text) {
 }
 
 absl::Status damaged(std::string_view line) {
-  return absl::FailedPreconditionError(fmt::format("the drainer's file `pumps` has a line that isn't one of ours: `{}`. Restore it from a backup, "
-                                                   "or remove it after making sure that --pumps names every pump",
-                                                   line));
+  return absl::FailedPreconditionError(
+      fmt::format("the drainer's file `pumps` has a line that isn't one of ours: `{}`. Restore it from a backup, "
+                  "or remove it after making sure that --pumps names every pump",
+                  line));
 }
 
 absl::StatusOr<PumpRoster::Entry> parse_entry(const std::string& line) {
@@ -48,7 +49,8 @@ absl::StatusOr<PumpRoster> PumpRoster::parse(std::string_view text, std::vector<
   std::string line;
   if (std::getline(lines, line)) {
     constexpr std::string_view kCluster = "cluster ";
-    const auto cluster = line.starts_with(kCluster) ? parse_number(std::string_view(line).substr(kCluster.size())) : std::nullopt;
+    const auto cluster =
+        line.starts_with(kCluster) ? parse_number(std::string_view(line).substr(kCluster.size())) : std::nullopt;
     if (!cluster) return damaged(line);
     roster.cluster_id_ = *cluster;
     roster.first_start_ = false;
@@ -62,10 +64,11 @@ absl::StatusOr<PumpRoster> PumpRoster::parse(std::string_view text, std::vector<
 }
 
 absl::Status PumpRoster::missing(const Entry& entry) const {
-  return absl::FailedPreconditionError(fmt::format("BEHIND/{}: this drainer has pulled from pump {} (last at {}) and it isn't in --pumps; what it still "
-                                                   "holds would be passed over. Add it to --pumps, or take it offline first so that this drainer "
-                                                   "sees its end",
-                                                   entry.node_id, entry.node_id, entry.address));
+  return absl::FailedPreconditionError(
+      fmt::format("BEHIND/{}: this drainer has pulled from pump {} (last at {}) and it isn't in --pumps; what it still "
+                  "holds would be passed over. Add it to --pumps, or take it offline first so that this drainer "
+                  "sees its end",
+                  entry.node_id, entry.node_id, entry.address));
 }
 
 absl::Status PumpRoster::check(CommitTs position) const {
@@ -93,16 +96,20 @@ absl::StatusOr<PumpAdmission> PumpRoster::welcome(size_t source, std::string_vie
   SLUICE_ASSERT(source < given_.size(), "source={}", source);
   Given& given = given_[source];
   if (node_id.empty() || node_id.find_first_of(" \t\r\n") != std::string_view::npos)
-    return absl::FailedPreconditionError(fmt::format("pump at {} has the node id `{}`; start it with a --node-id without spaces", given.address, node_id));
+    return absl::FailedPreconditionError(fmt::format(
+        "pump at {} has the node id `{}`; start it with a --node-id without spaces", given.address, node_id));
   if (cluster_id_ != 0 && cluster_id != cluster_id_)
-    return absl::FailedPreconditionError(fmt::format("pump {} at {} is of cluster {}, this drainer pulls from cluster {}: correct --pumps, or use another "
-                                                     "--data-dir for another cluster",
-                                                     node_id, given.address, cluster_id, cluster_id_));
+    return absl::FailedPreconditionError(fmt::format(
+        "pump {} at {} is of cluster {}, this drainer pulls from cluster {}: correct --pumps, or use another "
+        "--data-dir for another cluster",
+        node_id, given.address, cluster_id, cluster_id_));
   for (const Given& other : given_)
     if (&other != &given && other.node_id == node_id)
-      return absl::FailedPreconditionError(fmt::format("--pumps names pump {} twice, as {} and {}: leave one out", node_id, other.address, given.address));
+      return absl::FailedPreconditionError(fmt::format("--pumps names pump {} twice, as {} and {}: leave one out",
+                                                       node_id, other.address, given.address));
   if (!given.node_id.empty() && given.node_id != node_id)
-    return absl::FailedPreconditionError(fmt::format("the pump at {} was {} and is now {}: correct --pumps and start again", given.address, given.node_id, node_id));
+    return absl::FailedPreconditionError(fmt::format(
+        "the pump at {} was {} and is now {}: correct --pumps and start again", given.address, given.node_id, node_id));
   cluster_id_ = cluster_id;
   given.node_id = node_id;
 
@@ -110,7 +117,8 @@ absl::StatusOr<PumpAdmission> PumpRoster::welcome(size_t source, std::string_vie
   if (entry != nullptr && std::exchange(entry->address, given.address) != given.address) changed_ = true;
   if (all_welcomed()) {
     for (const Entry& e : kept_) {
-      const bool here = std::any_of(given_.begin(), given_.end(), [&](const Given& g) { return g.node_id == e.node_id; });
+      const bool here =
+          std::any_of(given_.begin(), given_.end(), [&](const Given& g) { return g.node_id == e.node_id; });
       if (!here && !e.final_ts) return missing(e);
     }
     if (first_start_)
@@ -124,12 +132,16 @@ absl::StatusOr<PumpAdmission> PumpRoster::welcome(size_t source, std::string_vie
 }
 
 void PumpRoster::keep(const Given& given) {
-  if (Entry* entry = kept(given.node_id)) entry->final_ts.reset();
-  else kept_.push_back({.address = given.address, .node_id = given.node_id, .final_ts = std::nullopt});
+  if (Entry* entry = kept(given.node_id))
+    entry->final_ts.reset();
+  else
+    kept_.push_back({.address = given.address, .node_id = given.node_id, .final_ts = std::nullopt});
   changed_ = true;
 }
 
-void PumpRoster::proven(size_t source) { keep(given_[source]); }
+void PumpRoster::proven(size_t source) {
+  keep(given_[source]);
+}
 
 void PumpRoster::ended(size_t source, CommitTs final_ts) {
   Entry* entry = kept(given_[source].node_id);
@@ -142,12 +154,15 @@ bool PumpRoster::all_welcomed() const {
   return std::none_of(given_.begin(), given_.end(), [](const Given& g) { return g.node_id.empty(); });
 }
 
-bool PumpRoster::take_changed() { return std::exchange(changed_, false); }
+bool PumpRoster::take_changed() {
+  return std::exchange(changed_, false);
+}
 
 std::string PumpRoster::text() const {
   std::string text = fmt::format("cluster {}\n", cluster_id_);
   for (const Entry& e : kept_)
-    text += fmt::format("{} {} {}\n", e.address, e.node_id, e.final_ts ? fmt::format("{}{}", kEnded, *e.final_ts) : "active");
+    text += fmt::format("{} {} {}\n", e.address, e.node_id,
+                        e.final_ts ? fmt::format("{}{}", kEnded, *e.final_ts) : "active");
   return text;
 }
 

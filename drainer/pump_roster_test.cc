@@ -99,7 +99,8 @@ TEST(PumpRoster, RefusesAnotherPumpAtTheSameAddressAndANamelessOne) {
 }
 
 TEST(PumpRoster, RefusesADamagedFile) {
-  for (const std::string_view text : {"clutser 7\n", "cluster x\n", "cluster 7\na:1\n", "cluster 7\na:1 a ended:x\n", "cluster 7\na:1 a active more\n"})
+  for (const std::string_view text : {"clutser 7\n", "cluster x\n", "cluster 7\na:1\n", "cluster 7\na:1 a ended:x\n",
+                                      "cluster 7\na:1 a active more\n"})
     EXPECT_EQ(PumpRoster::parse(text, {"a:1"}).status().code(), absl::StatusCode::kFailedPrecondition) << text;
 }
 

@@ -13,8 +13,8 @@ namespace sluice::drainer {
 
 class RecordingSink : public Sink {
  public:
-  CommitTs position;                 // what open() answers
-  bool durable_at_once = true;       // else only flush() makes durable
+  CommitTs position;                       // what open() answers
+  bool durable_at_once = true;             // else only flush() makes durable
   absl::Status refuse = absl::OkStatus();  // what submit() answers at `refuse_at`
   CommitTs refuse_at;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include <absl/status/statusor.h>
@@ -14,6 +15,8 @@ namespace sluice::drainer {
 // SQL sinks keep the position themselves, in the downstream database.
 [[nodiscard]] bool keeps_own_position(const DrainerConfig& config);
 
+using SinkFactory =
+    std::function<absl::StatusOr<std::unique_ptr<Sink>>(const DrainerConfig& config, uint64_t cluster_id)>;
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Sink>> make_sink(const DrainerConfig& config, uint64_t cluster_id);
 
 }  // namespace sluice::drainer

@@ -8,13 +8,15 @@
 namespace sluice::drainer {
 namespace {
 
-uint64_t position_of(const PullSourceStatus& pump) { return std::max(pump.received.value, pump.resolved.value); }
+uint64_t position_of(const PullSourceStatus& pump) {
+  return std::max(pump.received.value, pump.resolved.value);
+}
 
 std::string pump_json(const PullSourceStatus& pump) {
   return fmt::format(
       R"({{"address":{},"node_id":{},"state":{},"reason":{},"received_ts":{},"resolved_ts":{},"buffered_bytes":{},"received_bytes":{},"transactions":{},"reconnects":{}}})",
-      json_text(pump.address), json_text(pump.node_id), json_text(to_string(pump.state)), json_text(pump.reason), pump.received, pump.resolved,
-      pump.buffered_bytes, pump.received_bytes, pump.transactions, pump.reconnects);
+      json_text(pump.address), json_text(pump.node_id), json_text(to_string(pump.state)), json_text(pump.reason),
+      pump.received, pump.resolved, pump.buffered_bytes, pump.received_bytes, pump.transactions, pump.reconnects);
 }
 
 }  // namespace
@@ -22,9 +24,12 @@ std::string pump_json(const PullSourceStatus& pump) {
 std::string json_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') (out += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else out += c;
+    if (c == '"' || c == '\\')
+      (out += '\\') += c;
+    else if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
   }
   return out += '"';
 }
@@ -37,15 +42,18 @@ double DrainerSnapshot::lag_seconds() const {
 
 bool DrainerSnapshot::ready() const {
   const bool running = pipeline.state == PipelineState::merging || pipeline.state == PipelineState::waiting;
-  return running && !pumps.empty() &&
-         std::all_of(pumps.begin(), pumps.end(), [](const auto& p) { return p.state == PullState::pulling || p.state == PullState::ended; });
+  return running && !pumps.empty() && std::all_of(pumps.begin(), pumps.end(), [](const auto& p) {
+           return p.state == PullState::pulling || p.state == PullState::ended;
+         });
 }
 
 std::string DrainerSnapshot::waits_for() const {
   if (pipeline.state == PipelineState::opening_sink) return "waits for the downstream or for a pump's first word";
-  if (pipeline.state != PipelineState::waiting || !pipeline.blocker || pipeline.blocker->source >= pumps.size()) return "";
+  if (pipeline.state != PipelineState::waiting || !pipeline.blocker || pipeline.blocker->source >= pumps.size())
+    return "";
   const PullSourceStatus& pump = pumps[pipeline.blocker->source];
-  std::string text = fmt::format("waits for pump {} at resolved {}", pump.node_id.empty() ? pump.address : pump.node_id, pipeline.blocker->resolved);
+  std::string text = fmt::format("waits for pump {} at resolved {}", pump.node_id.empty() ? pump.address : pump.node_id,
+                                 pipeline.blocker->resolved);
   if (pipeline.blocker->wanted) text += fmt::format(", commit ts {} is ready", *pipeline.blocker->wanted);
   if (!pump.reason.empty()) text += fmt::format(" ({}: {})", to_string(pump.state), pump.reason);
   return text;
@@ -56,14 +64,18 @@ std::string go_status(const DrainerSnapshot& snapshot) {
   for (const PullSourceStatus& pump : snapshot.pumps)
     if (!pump.node_id.empty()) positions[pump.node_id] = position_of(pump);
   std::string pumps;
-  for (const auto& [node, ts] : positions) pumps += fmt::format("{}{}:{}", pumps.empty() ? "" : ",", json_text(node), ts);
+  for (const auto& [node, ts] : positions)
+    pumps += fmt::format("{}{}:{}", pumps.empty() ? "" : ",", json_text(node), ts);
   pumps = positions.empty() ? "null" : "{" + pumps + "}";
-  return fmt::format(R"({{"PumpPos":{},"Synced":{},"LastTS":{},"TsMap":""}})", pumps, snapshot.synced, snapshot.pipeline.durable);
+  return fmt::format(R"({{"PumpPos":{},"Synced":{},"LastTS":{},"TsMap":""}})", pumps, snapshot.synced,
+                     snapshot.pipeline.durable);
 }
 
 std::string go_commit_ts(const DrainerSnapshot& snapshot) {
-  return fmt::format("{{\n  \"message\": \"get drainer's latest ts success!\",\n  \"code\": 200,\n  \"data\": {{\n    \"ts\": {}\n  }}\n}}\n",
-                     snapshot.pipeline.durable);
+  return fmt::format(
+      "{{\n  \"message\": \"get drainer's latest ts success!\",\n  \"code\": 200,\n  \"data\": {{\n    \"ts\": {}\n  "
+      "}}\n}}\n",
+      snapshot.pipeline.durable);
 }
 
 std::string go_response(std::string_view message, int code) {
@@ -77,9 +89,10 @@ std::string detailed_status(const DrainerSnapshot& snapshot) {
   return fmt::format(
       R"({{"node_id":{},"dest_db_type":{},"state":{},"ready":{},"waits_for":{},"start_ts":{},"submitted_ts":{},"resolved_ts":{},"durable_ts":{},"lag_seconds":{:.3f},)"
       R"("transactions":{},"rows":{},"rows_inserted":{},"rows_updated":{},"rows_removed":{},"ddls":{},"skipped":{},"repeated":{},"duplicates":{},"payload_bytes":{},"pumps":[{}]}})",
-      json_text(snapshot.node_id), json_text(snapshot.dest_db_type), json_text(to_string(p.state)), snapshot.ready(), json_text(snapshot.waits_for()),
-      p.start, p.submitted, p.resolved, p.durable, snapshot.lag_seconds(), p.transactions, p.rows(), p.rows_inserted, p.rows_updated, p.rows_removed,
-      p.ddls, p.skipped, p.repeated, p.duplicates, p.payload_bytes, pumps);
+      json_text(snapshot.node_id), json_text(snapshot.dest_db_type), json_text(to_string(p.state)), snapshot.ready(),
+      json_text(snapshot.waits_for()), p.start, p.submitted, p.resolved, p.durable, snapshot.lag_seconds(),
+      p.transactions, p.rows(), p.rows_inserted, p.rows_updated, p.rows_removed, p.ddls, p.skipped, p.repeated,
+      p.duplicates, p.payload_bytes, pumps);
 }
 
 }  // namespace sluice::drainer

@@ -29,9 +29,9 @@ struct DrainerSnapshot {
 
 [[nodiscard]] std::string json_text(std::string_view text);  // quoted and escaped
 
-[[nodiscard]] std::string go_status(const DrainerSnapshot& snapshot);     // GET /status
-[[nodiscard]] std::string go_commit_ts(const DrainerSnapshot& snapshot);  // GET /commit_ts
-[[nodiscard]] std::string go_response(std::string_view message, int code);  // PUT /state/…
+[[nodiscard]] std::string go_status(const DrainerSnapshot& snapshot);        // GET /status
+[[nodiscard]] std::string go_commit_ts(const DrainerSnapshot& snapshot);     // GET /commit_ts
+[[nodiscard]] std::string go_response(std::string_view message, int code);   // PUT /state/…
 [[nodiscard]] std::string detailed_status(const DrainerSnapshot& snapshot);  // GET /api/v1/status
 
 }  // namespace sluice::drainer

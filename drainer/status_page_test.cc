@@ -24,7 +24,9 @@ DrainerSnapshot snapshot() {
 }
 
 TEST(StatusPage, HasTheGoDrainersShape) {
-  EXPECT_EQ(go_status(snapshot()), R"({"PumpPos":{"pump-1":470678106302316545,"pump-2":470678106263257089},"Synced":false,"LastTS":470678106263257089,"TsMap":""})");
+  EXPECT_EQ(
+      go_status(snapshot()),
+      R"({"PumpPos":{"pump-1":470678106302316545,"pump-2":470678106263257089},"Synced":false,"LastTS":470678106263257089,"TsMap":""})");
   DrainerSnapshot before;
   EXPECT_EQ(go_status(before), R"({"PumpPos":null,"Synced":false,"LastTS":0,"TsMap":""})");
   EXPECT_THAT(go_commit_ts(snapshot()), HasSubstr("\"ts\": 470678106263257089"));
@@ -35,7 +37,8 @@ TEST(StatusPage, NamesWhatTheMergeWaitsFor) {
   s.pipeline.blocker = MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = CommitTs(60)};
   s.pumps[1].state = PullState::waiting;
   s.pumps[1].reason = "connection \"refused\"";
-  EXPECT_EQ(s.waits_for(), "waits for pump pump-1 at resolved 50, commit ts 60 is ready (waiting: connection \"refused\")");
+  EXPECT_EQ(s.waits_for(),
+            "waits for pump pump-1 at resolved 50, commit ts 60 is ready (waiting: connection \"refused\")");
   EXPECT_THAT(detailed_status(s), HasSubstr(R"json(is ready (waiting: connection \"refused\")")json"));
   EXPECT_FALSE(s.ready());
 }

@@ -60,8 +60,16 @@ class Translator {
                                                       std::shared_ptr<const std::string> payload);
 
  private:
+  struct Binlog;  // the message's fields, still undecoded
+  struct Mutation;
+
+  [[nodiscard]] absl::Status translate_ddl(const Binlog& binlog, Translation& out);
+  [[nodiscard]] absl::Status translate_rows(const Binlog& binlog, Translation& out);
+  [[nodiscard]] absl::Status translate_mutation(const Mutation& mutation, Translation& out);
+
   SchemaTracker& schema_;
   TranslatorOptions options_;
+  int64_t applied_schema_version_ = 0;  // of the last DDL translated: rows of a table it truncated are moot
 };
 
 }  // namespace sluice::drainer

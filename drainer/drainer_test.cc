@@ -1,0 +1,234 @@
+#include "drainer/drainer.h"
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/status.h"
+#include "drainer/exit_code.h"
+#include "drainer/fake_pump_test.h"
+#include "drainer/recording_sink_test.h"
+#include "drainer/schema/compression.h"
+#include "net/tidb/binlog.pb.h"
+#include "net/tidb/pump.pb.h"
+
+namespace sluice::drainer {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAreArray;
+using testing::HasSubstr;
+
+const std::string kRecorded = SLUICE_SOURCE_DIR "/tests/data/";
+
+std::string recorded(const std::string& name) {
+  std::ifstream file(kRecorded + name, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  auto text = decompress(bytes);
+  EXPECT_TRUE(text.ok()) << name << ": " << text.status();
+  return text.ok() ? *text : "";
+}
+
+// What one pump of a recorded cluster serves: committed transactions by commit ts.
+struct Recording {
+  struct Transaction {
+    uint64_t start_ts = 0;
+    std::string payload;
+  };
+  std::map<uint64_t, Transaction> committed;
+
+  explicit Recording(const std::string& name) {
+    const std::string frames = recorded(name);
+    std::map<uint64_t, std::string> prewritten;
+    for (size_t at = 0; at + 4 <= frames.size();) {
+      const auto bytes = load_le<uint32_t>(as_bytes(frames).data() + at);
+      binlog::WriteBinlogReq request;
+      EXPECT_TRUE(request.ParseFromArray(frames.data() + at + 4, static_cast<int>(bytes)));
+      at += 4 + bytes;
+      binlog::Binlog binlog;
+      EXPECT_TRUE(binlog.ParseFromString(request.payload()));
+      const auto start = static_cast<uint64_t>(binlog.start_ts());
+      if (binlog.tp() == binlog::Prewrite) prewritten[start] = request.payload();
+      if (binlog.tp() == binlog::Commit)
+        committed[static_cast<uint64_t>(binlog.commit_ts())] = {start, prewritten.at(start)};
+    }
+  }
+};
+
+// The commit ts that Go pumps served, all pumps together, ascending.
+std::vector<uint64_t> served(const std::string& corpus, int pumps) {
+  std::vector<uint64_t> all;
+  const std::regex commit_ts("\"commit_ts\": ?([0-9]+)");
+  for (int pump = 1; pump <= pumps; ++pump) {
+    const std::string lines = recorded(fmt::format("{}/pump-{}.pulled.jsonl.zst", corpus, pump));
+    for (std::sregex_iterator match(lines.begin(), lines.end(), commit_ts), end; match != end; ++match)
+      all.push_back(std::stoull((*match)[1]));
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+struct Fixture : testing::Test {
+  std::string folder = testing::TempDir() + "/drainer_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::vector<std::unique_ptr<FakePump>> pumps;
+  DrainerConfig config;
+  RecordingSink* sink = nullptr;  // the current drainer's
+  CommitTs sink_position;
+  std::unique_ptr<Drainer> drainer;
+
+  Fixture() {
+    std::filesystem::remove_all(folder);
+    config.addr = "127.0.0.1:0";
+    config.data_dir = folder;
+    config.node_id = "drainer-1";
+    config.dest_db_type = "file";
+    config.schema_history = kRecorded + "ddl/ddl_history.json.zst";
+  }
+  ~Fixture() override {
+    drainer.reset();
+    std::filesystem::remove_all(folder);
+  }
+
+  void start_pumps(size_t count) {
+    for (size_t p = 1; p <= count; ++p) pumps.push_back(std::make_unique<FakePump>(fmt::format("pump-{}", p)));
+    config.pumps.clear();
+    for (const auto& pump : pumps) config.pumps.push_back(pump->address());
+  }
+  void resolve_all(uint64_t ts) {
+    for (const auto& pump : pumps) pump->resolved(ts);
+  }
+  absl::Status create() {
+    drainer.reset();
+    auto created =
+        Drainer::create(config, [this](const DrainerConfig&, uint64_t) -> absl::StatusOr<std::unique_ptr<Sink>> {
+          auto made = std::make_unique<RecordingSink>();
+          made->position = sink_position;
+          sink = made.get();
+          return made;
+        });
+    if (created.ok()) drainer = std::move(*created);
+    return created.status();
+  }
+  absl::Status run() {
+    const absl::Status created = create();
+    return created.ok() ? drainer->run().status : created;
+  }
+  std::string error() {
+    const absl::Status status = run();
+    EXPECT_FALSE(status.ok());
+    return std::string(message_of(status));
+  }
+};
+using DrainerTest = Fixture;
+
+TEST_F(DrainerTest, TakesEveryTransactionThatTheRecordedPumpsServedInTheirGlobalOrder) {
+  start_pumps(2);
+  for (size_t p = 0; p < 2; ++p)
+    for (const auto& [commit, transaction] : Recording(fmt::format("ddl/pump-{}.writebinlog.zst", p + 1)).committed)
+      pumps[p]->data(commit, transaction.payload, transaction.start_ts);
+  const std::vector<uint64_t> expected = served("ddl", 2);
+  ASSERT_FALSE(expected.empty());
+  resolve_all(expected.back());
+  config.until = expected.back();
+  ASSERT_TRUE(run().ok());
+  const PipelineStatus status = drainer->snapshot().pipeline;
+  EXPECT_EQ(status.transactions, expected.size());
+  std::vector<uint64_t> submitted = sink->submitted();
+  EXPECT_EQ(submitted.size(), expected.size() - status.skipped);
+  EXPECT_TRUE(std::includes(expected.begin(), expected.end(), submitted.begin(), submitted.end()));
+  EXPECT_EQ(Checkpoint::open(folder)->saved().commit_ts, CommitTs(expected.back()));
+}
+
+TEST_F(DrainerTest, GoesOnFromItsCheckpointAfterARestart) {
+  const Recording recording("ddl/pump-1.writebinlog.zst");
+  start_pumps(1);
+  for (const auto& [commit, transaction] : recording.committed)
+    pumps[0]->data(commit, transaction.payload, transaction.start_ts);
+  const uint64_t last = recording.committed.rbegin()->first;
+  const uint64_t middle =
+      std::next(recording.committed.begin(), static_cast<std::ptrdiff_t>(recording.committed.size() / 2))->first;
+  pumps[0]->resolved(last);
+  config.until = middle;
+  ASSERT_TRUE(run().ok());
+  const std::vector<uint64_t> first = sink->submitted();
+  config.until = last;
+  ASSERT_TRUE(run().ok());
+  const std::vector<uint64_t> second = sink->submitted();
+  ASSERT_FALSE(first.empty());
+  ASSERT_FALSE(second.empty());
+  EXPECT_LE(first.back(), middle);
+  EXPECT_GT(second.front(), middle);
+  EXPECT_EQ(pumps[0]->pulls().back(), CommitTs(middle));
+}
+
+TEST_F(DrainerTest, RefusesToStartWithoutAPumpItHasPulledFrom) {
+  start_pumps(2);
+  resolve_all(10);
+  config.until = 10;
+  ASSERT_TRUE(run().ok());
+  config.pumps.pop_back();
+  const absl::Status status = run();
+  EXPECT_EQ(exit_code(status.code()), ExitCode::needs_human);
+  EXPECT_THAT(std::string(message_of(status)), HasSubstr("BEHIND/pump-2"));
+}
+
+TEST_F(DrainerTest, RefusesAJoiningPumpThatHoldsWhatItHasPassed) {
+  start_pumps(1);
+  resolve_all(100);
+  config.until = 100;
+  ASSERT_TRUE(run().ok());
+  FakePump late("pump-late");
+  late.data(50, "never pulled");
+  config.pumps.push_back(late.address());
+  config.until = 200;
+  EXPECT_THAT(error(), HasSubstr("BEHIND/pump-late: it holds commit ts 50"));
+  // The refusal is remembered by not being accepted: the next try says the same.
+  EXPECT_THAT(error(), HasSubstr("BEHIND/pump-late: it holds commit ts 50"));
+}
+
+TEST_F(DrainerTest, NamesThePayloadThatDoesNotDecodeAndKeepsThePositionBelowIt) {
+  start_pumps(1);
+  pumps[0]->data(50, "\xff\xff not a binlog");
+  pumps[0]->resolved(60);
+  EXPECT_THAT(error(), HasSubstr("50"));
+  EXPECT_LT(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
+}
+
+TEST_F(DrainerTest, RefusesAFolderThatAnotherDrainerUses) {
+  start_pumps(1);
+  ASSERT_TRUE(create().ok());
+  const auto second = Drainer::create(config);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(message_of(second.status())), HasSubstr("in use by another drainer"));
+}
+
+TEST_F(DrainerTest, ChecksTheSchemaHistoryBeforeItTouchesAnything) {
+  start_pumps(1);
+  config.schema_history = folder + "/nowhere.json";
+  EXPECT_FALSE(create().ok());
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+TEST_F(DrainerTest, StopsWhenAskedToAndSavesACleanCheckpoint) {
+  start_pumps(1);
+  resolve_all(70);
+  ASSERT_TRUE(create().ok());
+  Drainer::Outcome outcome;
+  std::thread running([&] { outcome = drainer->run(); });
+  while (drainer->snapshot().pipeline.resolved < ResolvedTs(70)) std::this_thread::yield();
+  EXPECT_TRUE(drainer->snapshot().ready());
+  EXPECT_THAT(drainer->snapshot().waits_for(), AllOf(HasSubstr("pump-1"), HasSubstr("resolved 70")));
+  drainer->request_stop();
+  running.join();
+  EXPECT_TRUE(outcome.status.ok());
+  EXPECT_FALSE(outcome.abandoned);
+  EXPECT_EQ(Checkpoint::open(folder)->saved(),
+            (Savepoint{.consistent = true, .commit_ts = CommitTs(70), .schema_version = 0}));
+}
+
+}  // namespace
+}  // namespace sluice::drainer
