@@ -35,6 +35,13 @@ absl::StatusOr<TableFilter> make_filter(const DrainerConfig& config) {
                             .do_tables = table_names(config.do_tables)});
 }
 
+// A file that isn't there is a wrong command line, which no restart heals.
+absl::StatusOr<std::vector<DdlJob>> read_history(const std::string& path) {
+  auto jobs = read_ddl_history(path);
+  if (absl::IsNotFound(jobs.status())) return absl::InvalidArgumentError(jobs.status().message());
+  return jobs;
+}
+
 std::string roster_path(const DrainerConfig& config) {
   return config.data_dir + "/pumps";
 }
@@ -47,7 +54,7 @@ net::HttpResponse json(std::string body) {
 
 absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, SinkFactory factory) {
   SLUICE_ASSIGN_OR_RETURN(TableFilter filter, make_filter(config));
-  SLUICE_ASSIGN_OR_RETURN(std::vector<DdlJob> jobs, read_ddl_history(config.schema_history));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<DdlJob> jobs, read_history(config.schema_history));
   auto schema = std::make_unique<SchemaTracker>();
   SLUICE_RETURN_IF_ERROR(annotate(schema->load(std::move(jobs)), config.schema_history));
   Translator translator(*schema, {.filter = std::move(filter)});

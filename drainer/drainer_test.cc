@@ -209,7 +209,7 @@ TEST_F(DrainerTest, RefusesAFolderThatAnotherDrainerUses) {
 TEST_F(DrainerTest, ChecksTheSchemaHistoryBeforeItTouchesAnything) {
   start_pumps(1);
   config.schema_history = folder + "/nowhere.json";
-  EXPECT_FALSE(create().ok());
+  EXPECT_EQ(exit_code(create().code()), ExitCode::wrong_usage);
   EXPECT_FALSE(std::filesystem::exists(folder));
 }
 

@@ -122,6 +122,14 @@ TEST_F(PipelineTest, StartsAtTheLargestOfCheckpointAndSinkAndDropsWhatLiesBelow)
   EXPECT_EQ(pipeline->status().repeated, 2u);
 }
 
+TEST_F(PipelineTest, IsDoneAtOnceWhenItStartsAtOrAboveUntil) {
+  options.at_least = CommitTs(50);
+  options.until = CommitTs(50);
+  ASSERT_TRUE(run().ok());
+  EXPECT_TRUE(sink.closed);
+  EXPECT_EQ(pipeline->status().state, PipelineState::done);
+}
+
 TEST_F(PipelineTest, GivesBackTheCreditOfAllItTookSkippedAndRepeatedToo) {
   options.until = CommitTs(50);
   sink.position = CommitTs(10);
