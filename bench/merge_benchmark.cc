@@ -1,5 +1,5 @@
 // How fast the loser tree merges: k sources of random keys, and of runs of 1, 8 and 64 keys from one source at a time.
-// Goals (docs/architecture.md, "speed"): 40 M keys/s at k = 8 random, 200 M keys/s in runs of 64.
+// Goals: 40 M keys/s at k = 8 random, 200 M keys/s in runs of 64.
 #include <random>
 #include <vector>
 
