@@ -16,8 +16,10 @@
 namespace sluice::drainer {
 namespace {
 
-// A stop is over within 10 s (the command line's contract): this much is the flush's.
+// A stop is over within 10 s (the command line's contract): this much is the flush's, and this the HTTP connections'.
 constexpr std::chrono::seconds kStopPatience{9};
+constexpr std::chrono::seconds kOpeningStopPatience{1};
+constexpr std::chrono::milliseconds kServerStopPatience{500};
 
 std::vector<TableName> table_names(const TableRows& rows) {
   std::vector<TableName> names;
@@ -69,8 +71,10 @@ absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, S
   std::unique_ptr<Drainer> drainer(new Drainer(std::move(config), std::move(factory), std::move(data_dir),
                                                std::move(checkpoint), std::move(roster), std::move(translator),
                                                std::move(schema)));
-  SLUICE_ASSIGN_OR_RETURN(drainer->server_, net::Server::listen({.address = drainer->config_.addr}, drainer->loop_,
-                                                                nullptr, drainer->routes()));
+  net::ServerOptions server{.address = drainer->config_.addr};
+  server.stop_timeout = kServerStopPatience;
+  SLUICE_ASSIGN_OR_RETURN(drainer->server_,
+                          net::Server::listen(std::move(server), drainer->loop_, nullptr, drainer->routes()));
   return drainer;
 }
 
@@ -108,10 +112,12 @@ Drainer::Outcome Drainer::run() {
   merge_ = std::thread([this] { merge_thread(); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return outcome_ || stopping_; });
-  if (!changed_.wait_for(lock, kStopPatience, [this] { return outcome_.has_value(); })) {
+  // A sink that is still opening waits for a downstream that isn't there; nothing was submitted that a flush could save.
+  const bool opening = pipeline_ && pipeline_->status().state == PipelineState::opening_sink;
+  const auto patience = opening ? kOpeningStopPatience : kStopPatience;
+  if (!changed_.wait_for(lock, patience, [this] { return outcome_.has_value(); })) {
     lock.unlock();
-    spdlog::warn("the downstream didn't take what was submitted within {} s; it will be pulled again",
-                 kStopPatience.count());
+    if (!opening) spdlog::warn("the downstream didn't take what was submitted in time; it will be pulled again");
     log_summary(absl::OkStatus(), clock_.now() - began);
     return {.status = absl::OkStatus(), .abandoned = true};
   }

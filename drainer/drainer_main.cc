@@ -1,4 +1,5 @@
 // The drainer program. Exit codes: drainer/exit_code.h.
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -32,13 +33,13 @@ int fail(const absl::Status& status) {
   return static_cast<int>(code);
 }
 
-// Waits for signals until the process ends: the first asks the drainer to stop, a second leaves at once, which is as
-// safe as any crash.
-[[noreturn]] void wait_for_signals(Drainer& drainer) {
+// The first signal asks the drainer to stop; a second leaves at once, which is as safe as any crash.
+void wait_for_signals(Drainer& drainer, const std::atomic<bool>& ended) {
   const sigset_t set = stop_signals();
   for (int count = 0;;) {
     int signal = 0;
     if (sigwait(&set, &signal) != 0) continue;
+    if (ended) return;
     if (++count > 1) std::_Exit(static_cast<int>(ExitCode::restart_may_heal));
     spdlog::info("asked to stop signal={}", signal);
     drainer.request_stop();
@@ -48,12 +49,18 @@ int fail(const absl::Status& status) {
 int run(DrainerConfig config) {
   auto drainer = Drainer::create(std::move(config));
   if (!drainer.ok()) return fail(drainer.status());
-  // It holds the drainer until the process ends, so the drainer isn't destroyed before that.
-  std::thread(wait_for_signals, std::ref(**drainer)).detach();
+  std::atomic<bool> ended{false};
+  std::thread signals([&] { wait_for_signals(**drainer, ended); });
   const Drainer::Outcome outcome = (*drainer)->run();
-  const int code = outcome.status.ok() ? 0 : fail(outcome.status);
-  spdlog::shutdown();
-  std::_Exit(code);
+  ended = true;
+  if (outcome.abandoned) {
+    spdlog::shutdown();
+    std::_Exit(static_cast<int>(ExitCode::done));
+  }
+  pthread_kill(signals.native_handle(), SIGTERM);  // wakes it: it sees that all has ended
+  signals.join();
+  drainer->reset();
+  return outcome.status.ok() ? static_cast<int>(ExitCode::done) : fail(outcome.status);
 }
 
 }  // namespace
