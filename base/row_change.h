@@ -125,6 +125,7 @@ struct RowChange {
   // Positional with table->columns. insert: only `after`; remove: only `before`; update: both.
   std::span<const Datum> before;
   std::span<const Datum> after;
+  uint32_t ordinal = 0;  // place in the source transaction, counted before filters: progress survives a changed filter
 };
 
 // What the objects named by a DDL must look like once it has run; decides after a crash whether it did (design §8).

@@ -1,0 +1,24 @@
+// What a DDL job means downstream: the database to run it in, its text, and how the objects it touches look afterwards.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <absl/status/statusor.h>
+
+#include "base/row_change.h"
+#include "drainer/schema/schema_tracker.h"
+#include "drainer/translator/table_filter.h"
+
+namespace sluice::drainer {
+
+// Jobs that are never sent downstream: they concern the source cluster alone.
+[[nodiscard]] bool is_unsupported(DdlType type);
+
+// `query`: the statement as the binlog carries it.
+[[nodiscard]] absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& job, std::string_view query);
+
+// A DDL passes when an object it touches does, under its old or its new name.
+[[nodiscard]] bool passes(const TableFilter& filter, const DdlChange& ddl);
+
+}  // namespace sluice::drainer
