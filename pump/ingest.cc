@@ -1,0 +1,273 @@
+#include "pump/ingest.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "base/status.h"
+
+namespace sluice::pump {
+namespace {
+
+using net::NackReason;
+using Verdict = Admission::Verdict;
+
+bool is_decision(RecordKind kind) {
+  return kind == RecordKind::decided_commit || kind == RecordKind::decided_rollback || kind == RecordKind::stray || kind == RecordKind::abort;
+}
+
+// Whether sending the same record again, here later or to another pump, can succeed.
+bool is_retryable(NackReason reason) { return reason == NackReason::no_space || reason == NackReason::not_online || reason == NackReason::read_only; }
+
+Admission refusal(NackReason reason, std::string text) { return {.verdict = Verdict::refuse, .reason = reason, .text = std::move(text)}; }
+
+// Joins refusals of one kind that follow each other, so that a run refused whole costs one frame.
+class NackJoiner {
+ public:
+  explicit NackJoiner(net::Peer& peer) : peer_(peer) {}
+  ~NackJoiner() { flush(); }
+  NackJoiner(const NackJoiner&) = delete;
+  NackJoiner& operator=(const NackJoiner&) = delete;
+
+  void add(uint64_t sequence, Admission admission) {
+    if (open_ && nack_.last + 1 == sequence && nack_.reason == admission.reason && nack_.text == admission.text) {
+      nack_.last = sequence;
+      return;
+    }
+    flush();
+    open_ = true;
+    nack_ = {.first = sequence, .last = sequence, .reason = admission.reason, .retryable = is_retryable(admission.reason), .text = std::move(admission.text)};
+  }
+
+ private:
+  void flush() {
+    if (std::exchange(open_, false)) peer_.send_nack(nack_);
+  }
+
+  net::Peer& peer_;
+  net::Nack nack_;
+  bool open_ = false;
+};
+
+}  // namespace
+
+Ingest::WriterPtr Ingest::writer_of(const net::PeerPtr& peer) {
+  WriterPtr& writer = writers_[peer->id()];
+  if (!writer) {
+    writer = std::make_shared<Writer>();
+    writer->peer = peer;
+  }
+  return writer;
+}
+
+void Ingest::on_write(const net::PeerPtr& peer, uint64_t first, std::string bytes) {
+  const WriterPtr writer = writer_of(peer);
+  Run run;
+  run.first = first;
+  run.bytes = std::move(bytes);
+  run.arrived = clock_.now();
+  // The views survive moves of the run: a record is longer than what a string keeps in itself.
+  const absl::Status whole = for_each_record(as_bytes(run.bytes), {.verify_body = false}, [&](const RecordView& record) {
+    run.records.push_back(record);
+    run.largest = std::max({run.largest, Tso(record.header.start_ts), Tso(record.header.commit_ts)});
+    return absl::OkStatus();
+  });
+  if (!whole.ok()) return peer->close(annotate(whole, "write"));
+  if (run.records.empty()) return;
+  ++counters_.runs;
+  counters_.records += run.records.size();
+  counters_.bytes += run.bytes.size();
+  writer->waiting.push_back(std::move(run));
+  drain(writer);
+}
+
+void Ingest::drain(const WriterPtr& writer) {
+  if (writer->draining) return;
+  writer->draining = true;
+  bool stuck = writer->asking;
+  while (!stuck && !writer->waiting.empty() && !writer->gone) {
+    if (queued_bytes_ >= options_.queue_bytes_max && !failure_) {
+      counters_.pauses += writer->reading ? 1 : 0;
+      stuck = true;
+    } else if (!oracle_allows(writer, writer->waiting.front())) {
+      stuck = true;
+    } else {
+      Run run = std::move(writer->waiting.front());
+      writer->waiting.pop_front();
+      process(*writer, run);
+    }
+  }
+  writer->draining = false;
+  if (writer->gone) return;
+  set_reading(*writer, !stuck);
+  finish_if_done(*writer);
+}
+
+bool Ingest::oracle_allows(const WriterPtr& writer, Run& run) {
+  if (run.oracle_asked || !time_.has_oracle() || run.largest <= time_.newest()) return true;
+  run.oracle_asked = true;
+  writer->asking = true;
+  // Without an answer process() refuses what lies above the newest one.
+  time_.ask([this, weak = std::weak_ptr(writer)](const absl::StatusOr<Tso>&) {
+    const WriterPtr asked = weak.lock();
+    if (!asked) return;
+    asked->asking = false;
+    drain(asked);  // does nothing when the answer came at once, inside a drain
+  });
+  return !writer->asking;
+}
+
+std::optional<Admission> Ingest::refuse_early(const RecordHeader& header) const {
+  if (is_decision(header.kind)) return refusal(NackReason::bad_record, "decisions are the pump's own records");
+  if (header.is_payload() && state_ != NodeState::online) return refusal(NackReason::not_online, fmt::format("no online: {}", to_string(state_)));
+  if (header.kind == RecordKind::progress && time_.source() != net::TimeSource::writer)
+    return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}", header.start_ts, to_string(time_.source())));
+  const uint64_t largest = std::max(header.start_ts, header.commit_ts);
+  if (time_.has_oracle() && Tso(largest) > time_.newest())
+    return refusal(NackReason::ahead_of_oracle, fmt::format("timestamp {} is above the oracle's {}: take timestamps from this cluster's oracle", largest, time_.newest()));
+  return std::nullopt;
+}
+
+void Ingest::process(Writer& writer, Run& run) {
+  Unacked entry{.writer = writer.peer->id(), .first = UINT64_MAX, .last = 0, .arrived = run.arrived};
+  if (failure_) {
+    entry.first = run.first;
+    entry.last = run.first + run.records.size() - 1;
+    return refuse(writer, entry, *failure_);
+  }
+  std::vector<ByteSpan> taken;
+  {
+    NackJoiner nacks(*writer.peer);
+    for (size_t i = 0; i < run.records.size(); ++i) {
+      const RecordHeader& header = run.records[i].header;
+      auto early = refuse_early(header);
+      Admission admission = early ? *std::move(early) : order_.sorter().admit(header);
+      if (admission.verdict == Verdict::refuse) {
+        ++counters_.refused;
+        nacks.add(run.first + i, std::move(admission));
+        continue;
+      }
+      if (admission.accepted()) taken.push_back(run.records[i].bytes);
+      entry.first = std::min(entry.first, run.first + i);
+      entry.last = run.first + i;
+    }
+  }
+  if (entry.last == 0) {
+    if (options_.on_settled) options_.on_settled(clock_.now() - run.arrived, false);
+    return;
+  }
+  std::string accepted;
+  if (taken.size() == run.records.size()) {
+    accepted = std::move(run.bytes);
+  } else {
+    for (const ByteSpan bytes : taken) accepted += as_text(bytes);
+  }
+  append(writer, entry, std::move(accepted));
+}
+
+void Ingest::append(Writer& writer, Unacked entry, std::string accepted) {
+  entry.bytes = accepted.size();
+  if (accepted.empty()) {
+    // Only repeats: acked once everything before is durable, the first copies included.
+    entry.ticket = last_ticket_;
+  } else {
+    const absl::StatusOr<storage::Ticket> ticket = log_.append(std::move(accepted));
+    if (!ticket.ok()) {
+      order_.sorter().withdraw();
+      return refuse(writer, entry, ticket.status());
+    }
+    entry.ticket = last_ticket_ = *ticket;
+  }
+  order_.sorter().keep();
+  queued_bytes_ += entry.bytes;
+  ++writer.unacked;
+  unacked_.push_back(entry);
+  if (entry.ticket <= durable_through_) on_durable(durable_through_);
+}
+
+void Ingest::refuse(Writer& writer, const Unacked& entry, const absl::Status& why) {
+  const bool no_space = absl::IsResourceExhausted(why);
+  counters_.refused += entry.last - entry.first + 1;
+  writer.peer->send_nack({.first = entry.first,
+                          .last = entry.last,
+                          .reason = no_space ? NackReason::no_space : NackReason::read_only,
+                          .retryable = true,
+                          .text = std::string(message_of(why))});
+  if (options_.on_settled) options_.on_settled(clock_.now() - entry.arrived, false);
+}
+
+void Ingest::on_durable(storage::Ticket through) {
+  durable_through_ = std::max(durable_through_, through);
+  while (!unacked_.empty() && unacked_.front().ticket <= durable_through_) {
+    const Unacked entry = unacked_.front();
+    unacked_.pop_front();
+    queued_bytes_ -= entry.bytes;
+    if (options_.on_settled) options_.on_settled(clock_.now() - entry.arrived, true);
+    const auto found = writers_.find(entry.writer);
+    if (found == writers_.end()) continue;
+    Writer& writer = *found->second;
+    --writer.unacked;
+    writer.ack_through = entry.last;
+    if (!std::exchange(writer.ack_due, true)) due_.push_back(found->second);
+  }
+  send_due_acks();
+  // Well below the limit, so that reading isn't switched at each event.
+  if (queued_bytes_ < options_.queue_bytes_max / 2) drain_all();
+}
+
+void Ingest::send_due_acks() {
+  for (const WriterPtr& writer : std::exchange(due_, {})) {
+    writer->ack_due = false;
+    if (writer->gone) continue;
+    writer->peer->send_ack(writer->ack_through);
+    finish_if_done(*writer);
+  }
+}
+
+void Ingest::drain_all() {
+  std::vector<WriterPtr> stuck;
+  for (const auto& [id, writer] : writers_)
+    if (!writer->waiting.empty() && !writer->asking) stuck.push_back(writer);
+  for (const WriterPtr& writer : stuck) drain(writer);
+}
+
+void Ingest::on_log_failed(const absl::Status& why) {
+  spdlog::error("the log takes no more writes, pulls go on; restart the pump once the disk is sound error=\"{}\"", message_of(why));
+  failure_ = why;
+  for (const Unacked& entry : std::exchange(unacked_, {})) {
+    const auto found = writers_.find(entry.writer);
+    if (found == writers_.end()) continue;
+    --found->second->unacked;
+    refuse(*found->second, entry, why);
+  }
+  queued_bytes_ = 0;
+  drain_all();
+  for (const auto& [id, writer] : writers_) finish_if_done(*writer);
+}
+
+void Ingest::set_reading(Writer& writer, bool reading) {
+  if (writer.reading == reading) return;
+  writer.reading = reading;
+  writer.peer->set_reading(reading);
+}
+
+void Ingest::finish_if_done(Writer& writer) {
+  if (!writer.leaving || writer.gone || writer.unacked != 0 || !writer.waiting.empty()) return;
+  writer.leaving = false;
+  writer.peer->send_goodbye();
+}
+
+void Ingest::on_goodbye(const net::PeerPtr& peer) {
+  const WriterPtr writer = writer_of(peer);
+  writer->leaving = true;
+  finish_if_done(*writer);
+}
+
+void Ingest::on_closed(const net::PeerPtr& peer) {
+  const auto found = writers_.find(peer->id());
+  if (found == writers_.end()) return;
+  found->second->gone = true;
+  found->second->peer.reset();
+  writers_.erase(found);
+}
+
+}  // namespace sluice::pump

@@ -1,0 +1,43 @@
+// The pump's metrics: TiDB-Binlog's names where they mean something here, and ours. Prometheus stays behind metrics.cc.
+// Threads: the event loop's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "net/http.h"
+#include "pump/pump_counters.h"
+#include "pump/sorter.h"
+#include "storage/log.h"
+
+namespace sluice::pump {
+
+// What is read when somebody asks.
+struct MetricsSnapshot {
+  SorterCounters sorter;
+  IngestCounters ingest;
+  PullCounters pulls;
+  storage::LogStats log;
+  uint64_t resolved_ts = 0;
+  uint64_t open = 0, pending = 0, ordered = 0, queued_bytes = 0, pullers = 0, writers = 0;
+  uint64_t disk_capacity_bytes = 0, disk_available_bytes = 0;
+  bool read_only = false;
+};
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  void observe_write(std::chrono::nanoseconds took, bool acked);
+  [[nodiscard]] net::HttpResponse page(const MetricsSnapshot& snapshot);
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace sluice::pump

@@ -1,0 +1,170 @@
+#include "pump/pull_service.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/logging.h"
+#include "base/record.h"
+#include "base/status.h"
+
+namespace sluice::pump {
+namespace {
+
+// Cuts a run between records so that no piece of several records passes `bytes_max`.
+void cut_run(std::string run, uint64_t bytes_max, std::deque<std::string>& out) {
+  if (run.size() <= bytes_max) return out.push_back(std::move(run));
+  size_t begin = 0;
+  size_t at = 0;
+  // The log has verified every record that it returned.
+  const absl::Status whole = for_each_record(as_bytes(run), {.verify_body = false}, [&](const RecordView& record) {
+    if (at > begin && at + record.bytes.size() - begin > bytes_max) {
+      out.push_back(run.substr(begin, at - begin));
+      begin = at;
+    }
+    at += record.bytes.size();
+    return absl::OkStatus();
+  });
+  SLUICE_ASSERT(whole.ok(), "{}", message_of(whole));
+  out.push_back(run.substr(begin));
+}
+
+}  // namespace
+
+PullService::PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post)
+    : order_(order), log_(log), reader_(reader), post_(std::move(post)) {}
+
+void PullService::on_pull(const net::PeerPtr& peer, const net::PullRequest& request) {
+  auto puller = std::make_shared<Puller>();
+  puller->peer = peer;
+  puller->cursor = request.after;
+  puller->told = ResolvedTs(request.after.value);
+  pullers_[peer->id()] = puller;
+  spdlog::info("puller came name={} peer={} after={}", peer->hello().name, peer->address(), request.after);
+  on_credit(peer, request.credit_bytes);
+}
+
+void PullService::on_credit(const net::PeerPtr& peer, uint64_t bytes) {
+  const auto found = pullers_.find(peer->id());
+  if (found == pullers_.end()) return;
+  constexpr int64_t kCreditMax = int64_t{1} << 40;  // whatever a peer claims to have room for
+  int64_t& credit = found->second->credit_bytes;
+  credit = std::min(kCreditMax, credit + static_cast<int64_t>(std::min<uint64_t>(bytes, kCreditMax)));
+  serve(PullerPtr(found->second));
+}
+
+void PullService::on_drained(const net::PeerPtr& peer) {
+  if (const auto found = pullers_.find(peer->id()); found != pullers_.end()) serve(PullerPtr(found->second));
+}
+
+void PullService::on_closed(const net::PeerPtr& peer) {
+  const auto found = pullers_.find(peer->id());
+  if (found == pullers_.end()) return;
+  spdlog::info("puller left name={} peer={} cursor={}", peer->hello().name, peer->address(), found->second->cursor);
+  found->second->gone = true;
+  found->second->peer.reset();
+  pullers_.erase(found);
+}
+
+void PullService::on_advance() {
+  std::vector<PullerPtr> all;
+  for (const auto& [id, puller] : pullers_) all.push_back(puller);
+  for (const PullerPtr& puller : all) serve(puller);
+}
+
+void PullService::open() {
+  if (std::exchange(open_, true)) return;
+  on_advance();
+}
+
+void PullService::send_ready(Puller& puller) {
+  while (!puller.ready.empty() && puller.peer->queued_bytes() < kQueuedBytesMax) {
+    counters_.bytes += puller.ready.front().size();
+    puller.credit_bytes -= static_cast<int64_t>(puller.ready.front().size());
+    puller.peer->send_data(std::move(puller.ready.front()));
+    puller.ready.pop_front();
+  }
+}
+
+void PullService::serve(const PullerPtr& puller) {
+  if (puller->gone || puller->reading || puller->held || !open_) return;
+  send_ready(*puller);
+  if (!puller->ready.empty()) return;  // on_drained() goes on
+  std::vector<storage::OrderEntry> entries;
+  if (puller->credit_bytes > 0) entries = order_.index().range(puller->cursor, order_.resolved(), kJobTransactionsMax);
+  if (!entries.empty()) return start_job(puller, std::move(entries));
+  if (puller->credit_bytes > 0 || order_.index().range(puller->cursor, order_.resolved(), 1).empty()) tell_resolved(*puller);
+}
+
+void PullService::tell_resolved(Puller& puller) {
+  // A puller ahead of us (it knows more than this life has published) hears nothing until we have caught up.
+  if (order_.resolved() > puller.told) {
+    puller.told = order_.resolved();
+    puller.peer->send_resolved(puller.told);
+  }
+  if (final_ts_ && any_ts(order_.resolved()) >= any_ts(*final_ts_) && !std::exchange(puller.end_sent, true)) puller.peer->send_end(*final_ts_);
+}
+
+void PullService::start_job(const PullerPtr& puller, std::vector<storage::OrderEntry> entries) {
+  const auto budget = std::min<uint64_t>(kJobBytes, static_cast<uint64_t>(puller->credit_bytes));
+  uint64_t bytes = 0;
+  size_t count = 0;
+  while (count < entries.size() && (count == 0 || bytes + entries[count].prewrite_bytes <= budget)) bytes += entries[count++].prewrite_bytes;
+  entries.resize(count);
+  puller->reading = true;
+  reader_.run([this, puller, entries = std::move(entries), &log = log_, post = post_] {
+    auto haul = std::make_shared<Haul>(read(log, entries));
+    post([this, puller, haul] { take(puller, std::move(*haul)); });
+  });
+}
+
+PullService::Haul PullService::read(storage::Log& log, const std::vector<storage::OrderEntry>& entries) {
+  Haul haul;
+  std::string run;
+  for (const storage::OrderEntry& entry : entries) {
+    const size_t before = run.size();
+    encode_commit(entry.start_ts, entry.commit_ts, run);
+    haul.status = log.read_prewrite(entry.prewrite, run);
+    if (!haul.status.ok()) {
+      run.resize(before);  // a partial transaction must not leave
+      haul.failed_at = entry.commit_ts;
+      break;
+    }
+    haul.through = entry.commit_ts;
+    ++haul.transactions;
+  }
+  if (!run.empty()) cut_run(std::move(run), kRunBytes, haul.runs);
+  return haul;
+}
+
+void PullService::take(const PullerPtr& puller, Haul haul) {
+  puller->reading = false;
+  if (puller->gone) return;
+  if (haul.transactions > 0) puller->cursor = haul.through;
+  counters_.transactions += haul.transactions;
+  puller->ready = std::move(haul.runs);
+  if (haul.status.ok()) return serve(puller);
+  spdlog::error("a transaction can't be read from the log commit_ts={} puller={} error=\"{}\"", haul.failed_at, puller->peer->hello().name, message_of(haul.status));
+  if (!absl::IsDataLoss(haul.status)) return puller->peer->close(annotate(haul.status, fmt::format("reading commit ts {}", haul.failed_at)));
+  puller->held = true;
+  ++counters_.gaps;
+  for (std::string& run : std::exchange(puller->ready, {})) puller->peer->send_data(std::move(run));
+  puller->peer->send_gap({.kind = net::GapKind::data_loss, .after = puller->cursor, .first_available = haul.failed_at, .text = std::string(message_of(haul.status))});
+}
+
+void PullService::end(CommitTs final_ts) {
+  final_ts_ = final_ts;
+  on_advance();
+}
+
+bool PullService::ended() const {
+  return std::all_of(pullers_.begin(), pullers_.end(), [](const auto& p) { return p.second->end_sent || p.second->held; });
+}
+
+std::vector<PullService::PullerStatus> PullService::pullers() const {
+  std::vector<PullerStatus> list;
+  for (const auto& [id, puller] : pullers_)
+    list.push_back({.name = puller->peer->hello().name, .address = puller->peer->address(), .cursor = puller->cursor, .credit_bytes = puller->credit_bytes, .held = puller->held});
+  return list;
+}
+
+}  // namespace sluice::pump

@@ -1,0 +1,101 @@
+// Serves pullers: committed transactions above each one's cursor in commit order, and the resolved ts once it has them all.
+// Contract: per puller, commit ts strictly ascend and a resolved ts comes after the data that it covers; damage is sent as a
+//           gap, after which that stream holds (INV-5). Reading blocks neither the loop nor the log (INV-12).
+// Threads:  the event loop's; the log is read on `reader`, one job a puller at a time.
+// Owns:     the cursors. Borrows CommitOrder, Log and Worker.
+// Limits:   a job reads kJobBytes, or one transaction if that is larger; a puller has one job's data here, and at most
+//           kQueuedBytesMax in its connection.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include "net/service.h"
+#include "pump/commit_order.h"
+#include "pump/pump_counters.h"
+#include "pump/worker.h"
+#include "storage/log.h"
+
+namespace sluice::pump {
+
+class PullService {
+ public:
+  static constexpr uint64_t kJobBytes = 2u << 20;
+  static constexpr size_t kJobTransactionsMax = 4096;
+  static constexpr uint64_t kRunBytes = 4u << 20;  // a larger transaction is sent in several runs
+  static constexpr uint64_t kQueuedBytesMax = 16u << 20;
+
+  using PostToLoop = std::function<void(std::function<void()>)>;
+  PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post);
+
+  void on_pull(const net::PeerPtr& peer, const net::PullRequest& request);
+  void on_credit(const net::PeerPtr& peer, uint64_t bytes);
+  void on_drained(const net::PeerPtr& peer);
+  void on_closed(const net::PeerPtr& peer);
+
+  // The resolved ts has risen.
+  void on_advance();
+  // No resolved ts is sent before this: a fresh pump asks the oracle first, so that it doesn't fall behind what its
+  // predecessor published.
+  void open();
+
+  // Nothing above `final_ts` will come: sent to each puller after everything up to it. True once all have it.
+  void end(CommitTs final_ts);
+  [[nodiscard]] bool ended() const;
+
+  struct PullerStatus {
+    std::string name;
+    std::string address;
+    CommitTs cursor;
+    int64_t credit_bytes;
+    bool held;  // at a gap
+  };
+  [[nodiscard]] std::vector<PullerStatus> pullers() const;
+  [[nodiscard]] size_t count() const { return pullers_.size(); }
+  [[nodiscard]] const PullCounters& counters() const { return counters_; }
+
+ private:
+  struct Puller {
+    net::PeerPtr peer;
+    CommitTs cursor;  // everything up to here is in `ready` or sent
+    ResolvedTs told;
+    int64_t credit_bytes = 0;  // an oversize transaction may overdraw it
+    std::deque<std::string> ready;
+    bool reading = false;
+    bool held = false;
+    bool end_sent = false;
+    bool gone = false;
+  };
+  using PullerPtr = std::shared_ptr<Puller>;
+  // What a job brought from the log.
+  struct Haul {
+    std::deque<std::string> runs;
+    CommitTs through;  // the last transaction in `runs`
+    size_t transactions = 0;
+    absl::Status status;      // of the first transaction that couldn't be read
+    CommitTs failed_at;
+  };
+
+  static Haul read(storage::Log& log, const std::vector<storage::OrderEntry>& entries);
+  void serve(const PullerPtr& puller);
+  void send_ready(Puller& puller);
+  void start_job(const PullerPtr& puller, std::vector<storage::OrderEntry> entries);
+  void take(const PullerPtr& puller, Haul haul);
+  void tell_resolved(Puller& puller);
+
+  CommitOrder& order_;
+  storage::Log& log_;
+  Worker& reader_;
+  const PostToLoop post_;
+  absl::flat_hash_map<uint64_t, PullerPtr> pullers_;  // by peer id
+  bool open_ = false;
+  std::optional<CommitTs> final_ts_;
+  PullCounters counters_;
+};
+
+}  // namespace sluice::pump

@@ -1,0 +1,235 @@
+#include "pump/pump.h"
+
+#include "base/assert.h"
+#include "base/logging.h"
+#include "base/status.h"
+#include "net/address.h"
+#include "pump/remote_oracle.h"
+
+namespace sluice::pump {
+namespace {
+
+// How often an idle pump asks the oracle, so how far its resolved ts lags.
+constexpr std::chrono::milliseconds kTick{20};
+// A stop doesn't wait longer for acks: what isn't acked is the writer's to send again.
+constexpr std::chrono::seconds kStopPatience{1};
+
+storage::DiskBackend backend_of(const PumpOptions& options) {
+  if (options.backend == "io_uring") return storage::DiskBackend::io_uring;
+  if (options.backend == "pwritev2") return storage::DiskBackend::pwritev2;
+  return storage::DiskBackend::automatic;
+}
+
+}  // namespace
+
+Pump::Pump(PumpOptions options, Clock& clock) : options_(std::move(options)), clock_(clock), loop_("pump-loop"), relay_(poster()) {}
+
+std::function<void(std::function<void()>)> Pump::poster() {
+  return [this](std::function<void()> work) { loop_.post(std::move(work)); };
+}
+
+absl::StatusOr<std::unique_ptr<Pump>> Pump::start(PumpOptions options, Clock& clock) {
+  SLUICE_RETURN_IF_ERROR(check_options(options));
+  std::unique_ptr<Pump> pump(new Pump(std::move(options), clock));
+  SLUICE_RETURN_IF_ERROR(pump->open());
+  return pump;
+}
+
+absl::Status Pump::open() {
+  SLUICE_RETURN_IF_ERROR(open_folder_and_oracle());
+  SLUICE_RETURN_IF_ERROR(open_log());
+  SLUICE_RETURN_IF_ERROR(serve());
+  log_started();
+  return absl::OkStatus();
+}
+
+absl::Status Pump::open_folder_and_oracle() {
+  SLUICE_ASSIGN_OR_RETURN(const net::HostPort listen, net::parse_host_port(options_.addr));
+  DataFolderOptions folder{.dir = options_.data_dir, .cluster_id = options_.cluster_id, .time = options_.time_source(), .node_id = options_.node_id, .port = listen.port};
+  if (!options_.oracle.empty()) {
+    SLUICE_ASSIGN_OR_RETURN(auto remote, RemoteOracle::connect(options_.oracle, options_.cluster_id, loop_));
+    folder.cluster_id = remote->cluster_id();
+    oracle_ = std::move(remote);
+  }
+  SLUICE_ASSIGN_OR_RETURN(folder_, DataFolder::open(folder));
+  if (!oracle_ && folder_->meta().time != net::TimeSource::writer) {
+    SLUICE_ASSIGN_OR_RETURN(oracle_, EmbeddedOracle::open(folder_->oracle_file(), clock_, bound_writer_, poster()));
+  }
+  time_ = std::make_unique<Timekeeper>(*folder_, oracle_.get());
+  order_ = std::make_unique<CommitOrder>(*time_, clock_);
+  return absl::OkStatus();
+}
+
+absl::Status Pump::open_log() {
+  SLUICE_ASSIGN_OR_RETURN(disk_, storage::open_disk(backend_of(options_)));
+  storage::LogOptions log;
+  log.dir = folder_->log_dir();
+  log.cluster_id = folder_->meta().cluster_id;
+  log.segment_bytes = static_cast<uint32_t>(options_.segment_bytes);
+  SLUICE_ASSIGN_OR_RETURN(log_, storage::Log::open(log, *disk_, relay_, [this](const storage::DurableRun& run) { return order_->replay(run); }));
+  // A clock that was set back must not make timestamps that the log has already.
+  if (auto* embedded = dynamic_cast<EmbeddedOracle*>(oracle_.get())) embedded->raise(order_->sorter().largest_durable());
+  return absl::OkStatus();
+}
+
+absl::Status Pump::serve() {
+  IngestOptions ingest;
+  ingest.on_settled = [this](std::chrono::nanoseconds took, bool acked) { metrics_.observe_write(took, acked); };
+  ingest_ = std::make_unique<Ingest>(*order_, *time_, *log_, clock_, std::move(ingest));
+  pulls_ = std::make_unique<PullService>(*order_, *log_, reader_, poster());
+  loop_.run_and_wait([this] {
+    order_->on_advance([this] { pulls_->on_advance(); });
+    relay_.attach({.on_durable =
+                       [this](const std::vector<PlacedRecord>& records, storage::Ticket through) {
+                         order_->durable(records);
+                         ingest_->on_durable(through);
+                       },
+                   .on_failed = [this](const absl::Status& why) { ingest_->on_log_failed(why); }});
+    ticker_ = std::make_unique<net::LoopTimer>(loop_);
+    tick();
+  });
+  net::ServerOptions server;
+  server.address = options_.addr;
+  SLUICE_ASSIGN_OR_RETURN(server_, net::Server::listen(std::move(server), loop_, this, routes()));
+  const std::string given = options_.advertise_addr.empty() ? options_.addr : options_.advertise_addr;
+  const std::string host = given.substr(0, given.rfind(':'));
+  host_ = given.ends_with(":0") ? fmt::format("{}:{}", host, port()) : given;
+  return absl::OkStatus();
+}
+
+void Pump::log_started() const {
+  const storage::LogStats stats = log_->stats();
+  spdlog::info("pump started address={} node_id={} data_dir={} cluster_id={} time_source={} backend={} resolved_ts={} transactions={} open={} version=\"{}\"", host_,
+               meta().node_id, folder_->dir().string(), meta().cluster_id, to_string(meta().time), stats.backend, order_->resolved(), order_->index().size(),
+               order_->sorter().open_count(), version_line("pump"));
+  if (order_->replay_ignored() != 0) spdlog::warn("records in the log were ignored count={}", order_->replay_ignored());
+}
+
+void Pump::tick() {
+  ask_before_first_pull();
+  if (pulls_->count() > 0) order_->refresh();
+  if (state_ == NodeState::closing && !order_->sorter().blocker()) pulls_->end(CommitTs(order_->resolved().value));
+  if (!stop_announced_ && ready_to_stop()) {
+    stop_announced_ = true;
+    stop_ready_.set_value();
+  }
+  ticker_->set(kTick, [this] { tick(); });
+}
+
+void Pump::ask_before_first_pull() {
+  if (asking_before_first_pull_) return;
+  if (!time_->has_oracle()) return pulls_->open();
+  asking_before_first_pull_ = true;
+  time_->ask([this](const absl::StatusOr<Tso>& answer) {
+    if (!answer.ok()) {
+      asking_before_first_pull_ = false;  // the next tick asks again
+      return;
+    }
+    (void)order_->sorter().publish(*answer);  // refused while something is open: then R is what the log says
+    pulls_->open();
+  });
+}
+
+bool Pump::ready_to_stop() const {
+  switch (state_) {
+    case NodeState::pausing: return ingest_->settled() || clock_.now() - leaving_since_ > kStopPatience;
+    // Nothing is open and each connected puller has been sent everything, and END.
+    case NodeState::closing: return ingest_->settled() && !order_->sorter().blocker() && pulls_->ended();
+    default: return false;
+  }
+}
+
+void Pump::begin_leaving(NodeState state) {
+  // A signal hurries a pump that is closing; nothing else changes once it leaves.
+  if (!may_move(state_, state) && !(state_ == NodeState::closing && state == NodeState::pausing)) return;
+  spdlog::info("state changes before={} now={}", to_string(state_), to_string(state));
+  state_ = state;
+  leaving_since_ = clock_.now();
+  ingest_->set_state(state);
+}
+
+void Pump::request_stop() {
+  loop_.post([this] { begin_leaving(NodeState::pausing); });
+}
+
+void Pump::wait() { stop_ready_.get_future().wait(); }
+
+absl::Status Pump::stop() {
+  if (std::exchange(stopped_, true)) return absl::OkStatus();
+  if (ingest_) loop_.run_and_wait([this] { begin_leaving(NodeState::pausing); });
+  if (server_) server_->stop();
+  absl::Status status = log_ ? log_->close() : absl::OkStatus();
+  reader_.stop();
+  bound_writer_.stop();
+  // The timer is the loop's, and the acks of what close() made durable have been posted before this.
+  if (ticker_) loop_.run_and_wait([this] { ticker_->cancel(); });
+  loop_.stop();
+  if (ingest_) {
+    const NodeState end = state_ == NodeState::closing ? NodeState::offline : NodeState::paused;
+    spdlog::info("pump stopped state={} resolved_ts={}", to_string(end), order_->resolved());
+  }
+  return ingest_ && ingest_->read_only() ? absl::OkStatus() : status;
+}
+
+Pump::~Pump() {
+  if (const absl::Status status = stop(); !status.ok()) spdlog::error("the log didn't close cleanly error=\"{}\"", message_of(status));
+  server_.reset();
+}
+
+absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
+  if (hello.cluster_id != 0 && hello.cluster_id != meta().cluster_id)
+    return absl::FailedPreconditionError(fmt::format("cluster ID are mismatch, {} vs {}", hello.cluster_id, meta().cluster_id));
+  SLUICE_RETURN_IF_ERROR(agree_on_time(hello));
+  net::Welcome welcome;
+  welcome.cluster_id = meta().cluster_id;
+  welcome.time_source = time_->source();
+  welcome.node_id = meta().node_id;
+  return welcome;
+}
+
+absl::Status Pump::agree_on_time(const net::Hello& hello) {
+  const bool log_is_empty = order_->sorter().nothing_admitted();
+  switch (hello.role) {
+    case net::PeerRole::puller: return absl::OkStatus();
+    case net::PeerRole::oracle_client: return time_->declare(net::TimeSource::embedded, log_is_empty);
+    case net::PeerRole::writer: break;
+  }
+  if (hello.time_source != net::TimeSource::unspecified) return time_->declare(hello.time_source, log_is_empty);
+  // Records come now, and they need a time source.
+  return time_->source() == net::TimeSource::unspecified ? time_->declare(net::TimeSource::embedded, log_is_empty) : absl::OkStatus();
+}
+
+void Pump::on_write(const net::PeerPtr& peer, uint64_t first, std::string run) { ingest_->on_write(peer, first, std::move(run)); }
+
+void Pump::on_pull(const net::PeerPtr& peer, const net::PullRequest& request) {
+  pulls_->on_pull(peer, request);
+  order_->refresh();
+}
+
+void Pump::on_credit(const net::PeerPtr& peer, uint64_t bytes) { pulls_->on_credit(peer, bytes); }
+void Pump::on_want(const net::PeerPtr& /*peer*/, CommitTs ts) { order_->want(ts); }
+void Pump::on_drained(const net::PeerPtr& peer) { pulls_->on_drained(peer); }
+
+void Pump::on_tso_request(const net::PeerPtr& peer, uint64_t request, uint32_t count) {
+  if (count == 0 || count > TsoAllocator::kCountMax)
+    return peer->close(absl::InvalidArgumentError(fmt::format("{} timestamps were asked for; accepted: 1 to {}", count, TsoAllocator::kCountMax)));
+  time_->take(count, [weak = std::weak_ptr(peer), request, count](const absl::StatusOr<Tso>& first) {
+    const net::PeerPtr asked = weak.lock();
+    if (!asked) return;
+    if (first.ok()) asked->send_tso(request, *first, count);
+    else asked->close(first.status());
+  });
+}
+
+void Pump::on_goodbye(const net::PeerPtr& peer) {
+  if (peer->hello().role == net::PeerRole::writer) ingest_->on_goodbye(peer);
+  else peer->send_goodbye();
+}
+
+void Pump::on_closed(const net::PeerPtr& peer, const absl::Status& why) {
+  if (!why.ok()) spdlog::debug("connection ended peer={} reason=\"{}\"", peer->address(), message_of(why));
+  ingest_->on_closed(peer);
+  pulls_->on_closed(peer);
+}
+
+}  // namespace sluice::pump

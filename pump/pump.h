@@ -1,0 +1,112 @@
+// One pump: wires data folder, log, order, ingest, pulls and the public port together, and stops them in order.
+// Contract: after start() returns OK the port serves; everything acked is durable whatever happens next (INV-1).
+// Threads:  start(), wait() and stop() from one thread; request_stop() from any. Starts the event loop ("pump-loop"), the
+//           pull reader ("pump-read") and the oracle's file writer ("pump-bound"); the log has its own.
+// Errors:   INVALID_ARGUMENT wrong usage; FAILED_PRECONDITION or DATA_LOSS a folder that needs a human; others may heal.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "base/clock.h"
+#include "base/node_state.h"
+#include "net/event_loop.h"
+#include "net/server.h"
+#include "net/service.h"
+#include "pump/commit_order.h"
+#include "pump/data_folder.h"
+#include "pump/durable_relay.h"
+#include "pump/ingest.h"
+#include "pump/metrics.h"
+#include "pump/pull_service.h"
+#include "pump/pump_options.h"
+#include "pump/status_page.h"
+#include "pump/timekeeper.h"
+#include "pump/worker.h"
+#include "storage/disk.h"
+#include "storage/log.h"
+
+namespace sluice::pump {
+
+class Pump final : private net::NodeService {
+ public:
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Pump>> start(PumpOptions options, Clock& clock);
+  ~Pump() override;  // stops
+  Pump(const Pump&) = delete;
+  Pump& operator=(const Pump&) = delete;
+
+  [[nodiscard]] uint16_t port() const { return server_->port(); }
+  [[nodiscard]] const Meta& meta() const { return folder_->meta(); }
+
+  // Refuses prewrites from now on; wait() returns once everything admitted is durable and acked, or a second has passed.
+  void request_stop();
+  // Blocks until a stop is requested, here or over HTTP, and everything is ready for it.
+  void wait();
+  // Says goodbye to peers, makes everything durable, closes the log. Idempotent.
+  [[nodiscard]] absl::Status stop();
+
+ private:
+  Pump(PumpOptions options, Clock& clock);
+  [[nodiscard]] absl::Status open();
+  [[nodiscard]] absl::Status open_folder_and_oracle();
+  [[nodiscard]] absl::Status open_log();
+  [[nodiscard]] absl::Status serve();
+  void log_started() const;
+
+  // On the loop.
+  void tick();
+  void ask_before_first_pull();
+  void begin_leaving(NodeState state);
+  [[nodiscard]] bool ready_to_stop() const;
+  [[nodiscard]] net::HttpRoutes routes();
+  [[nodiscard]] net::HttpResponse apply_action(const net::HttpRequest& request);
+  [[nodiscard]] PumpStatus status();
+  [[nodiscard]] MetricsSnapshot snapshot() const;
+
+  // NodeService, on the loop.
+  absl::StatusOr<net::Welcome> on_hello(const net::Hello& hello) override;
+  [[nodiscard]] absl::Status agree_on_time(const net::Hello& hello);
+  void on_write(const net::PeerPtr& peer, uint64_t first, std::string run) override;
+  void on_pull(const net::PeerPtr& peer, const net::PullRequest& request) override;
+  void on_credit(const net::PeerPtr& peer, uint64_t bytes) override;
+  void on_want(const net::PeerPtr& peer, CommitTs ts) override;
+  void on_tso_request(const net::PeerPtr& peer, uint64_t request, uint32_t count) override;
+  void on_goodbye(const net::PeerPtr& peer) override;
+  void on_drained(const net::PeerPtr& peer) override;
+  void on_closed(const net::PeerPtr& peer, const absl::Status& why) override;
+
+  [[nodiscard]] std::function<void(std::function<void()>)> poster();
+
+  // In the order of construction; stop() takes them down in reverse.
+  const PumpOptions options_;
+  Clock& clock_;
+  std::string host_;
+  net::EventLoop loop_;
+  Worker bound_writer_{"pump-bound"};
+  Worker reader_{"pump-read"};
+  std::unique_ptr<DataFolder> folder_;
+  std::unique_ptr<Oracle> oracle_;  // null: writer time
+  std::unique_ptr<Timekeeper> time_;
+  std::unique_ptr<CommitOrder> order_;
+  DurableRelay relay_;
+  std::unique_ptr<storage::Disk> disk_;
+  std::unique_ptr<storage::Log> log_;
+  Metrics metrics_;
+  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<PullService> pulls_;
+  std::unique_ptr<net::LoopTimer> ticker_;
+  std::unique_ptr<net::Server> server_;
+
+  NodeState state_ = NodeState::online;  // the loop's
+  std::chrono::steady_clock::time_point leaving_since_;
+  bool asking_before_first_pull_ = false;
+  bool stop_announced_ = false;
+  std::promise<void> stop_ready_;
+  bool stopped_ = false;
+};
+
+}  // namespace sluice::pump
