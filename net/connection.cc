@@ -67,6 +67,8 @@ void Connection::start(std::shared_ptr<ConnectionHandler> handler, std::string f
 
 asio::awaitable<void> Connection::run() {
   const auto self = shared_from_this();
+  // Connection and handler hold each other. on_closed ends that; a loop that stops first destroys this frame instead.
+  const std::shared_ptr<void> release_handler(nullptr, [this](void*) { handler_ = nullptr; });
   End end = co_await read_frames();
   if (end.tell_peer) {
     refuse(end.why);
