@@ -1,0 +1,157 @@
+#include "drainer/sinks/file/file_sink.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include <spdlog/spdlog.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "drainer/sinks/file/binlog_file_format.h"
+#include "drainer/sinks/file/binlog_folder.h"
+#include "drainer/sinks/file/binlog_payload.h"
+
+namespace sluice::drainer {
+namespace {
+
+constexpr uint64_t kWriteBytes = 1_MiB;  // records are gathered into writes of this size
+
+}  // namespace
+
+class FileSink::Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() { ::close(fd_); }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+FileSink::FileSink(FileSinkOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+
+FileSink::~FileSink() = default;
+
+absl::Status FileSink::fail(absl::Status status) {
+  failure_ = std::move(status);
+  return failure_;
+}
+
+absl::Status FileSink::lock_folder() {
+  const std::string path = options_.folder + "/.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, path);
+  lock_ = std::make_unique<Fd>(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format("folder {} is in use by another drainer; stop it, or name another folder", options_.folder));
+}
+
+absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
+  std::error_code error;
+  if (std::filesystem::create_directories(options_.folder, error)) std::filesystem::permissions(options_.folder, std::filesystem::perms::owner_all, error);
+  if (error) return fail(absl::InternalError(fmt::format("folder {}: {}", options_.folder, error.message())));
+  if (absl::Status locked = lock_folder(); !locked.ok()) return fail(std::move(locked));
+  const auto files = list_binlog_files(options_.folder);
+  if (!files.ok()) return fail(files.status());
+  const auto end = repair_binlog_end(*files, at_least);
+  if (!end.ok()) return fail(end.status());
+  next_index_ = files->empty() ? 0 : files->back().index + 1;
+  written_bytes_ = end->bytes;
+  absl::Status opened = files->empty() ? create_next_file() : open_file(files->back().path, false);
+  // A predecessor may have died between writing and syncing: what it wrote counts from here on.
+  if (opened.ok() && ::fsync(file_->get()) != 0) opened = absl::ErrnoToStatus(errno, path_);
+  if (opened.ok()) opened = sync_folder(options_.folder);
+  if (!opened.ok()) return fail(std::move(opened));
+  submitted_ = end->last;
+  durable_ = end->last.value;
+  next_sync_ = clock_.now() + options_.sync_interval;
+  return SinkPosition{.applied_through = end->last};
+}
+
+absl::Status FileSink::open_file(const std::string& path, bool create) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, path);
+  file_ = std::make_unique<Fd>(fd);
+  path_ = path;
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format("binlog file {} is in use by another process", path));
+}
+
+absl::Status FileSink::create_next_file() {
+  SLUICE_RETURN_IF_ERROR(open_file(options_.folder + "/" + binlog_file_name(next_index_, clock_.wall_now()), true));
+  ++next_index_;
+  written_bytes_ = 0;
+  return sync_folder(options_.folder);
+}
+
+absl::Status FileSink::submit(std::shared_ptr<const Transaction> transaction) {
+  SLUICE_RETURN_IF_ERROR(failure_);
+  SLUICE_ASSERT(file_ != nullptr && transaction->commit_ts > submitted_, "commit_ts={} submitted={}", transaction->commit_ts, submitted_);  // INV-6
+  if (absl::Status encoded = encode_binlog_payload(*transaction, payload_); !encoded.ok()) return fail(std::move(encoded));
+  append_binlog_record(payload_, pending_);
+  submitted_ = transaction->commit_ts;
+  if (written_bytes_ + pending_.size() >= options_.file_bytes_max) {
+    if (absl::Status synced = sync(); !synced.ok()) return synced;
+    if (absl::Status created = create_next_file(); !created.ok()) return fail(std::move(created));
+    return absl::OkStatus();
+  }
+  if (pending_.size() >= kWriteBytes) SLUICE_RETURN_IF_ERROR(write_out());
+  return sync_if_due();
+}
+
+absl::Status FileSink::write_out() {
+  std::string_view rest = pending_;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(file_->get(), rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0)
+      return fail(absl::ErrnoToStatus(errno, fmt::format("writing {} (durable through commit ts {}; the rest is pulled again after a restart)", path_, durable_.load())));
+    rest.remove_prefix(static_cast<size_t>(written));
+  }
+  written_bytes_ += pending_.size();
+  unsynced_bytes_ += pending_.size();
+  pending_.clear();
+  if (pending_.capacity() > 2 * kWriteBytes) pending_.shrink_to_fit();  // after a large transaction
+  return absl::OkStatus();
+}
+
+absl::Status FileSink::sync() {
+  SLUICE_RETURN_IF_ERROR(write_out());
+  if (unsynced_bytes_ != 0 && ::fdatasync(file_->get()) != 0) return fail(absl::ErrnoToStatus(errno, fmt::format("syncing {}", path_)));
+  unsynced_bytes_ = 0;
+  next_sync_ = clock_.now() + options_.sync_interval;
+  durable_ = std::max(submitted_, resolved_).value;  // INV-7
+  return absl::OkStatus();
+}
+
+absl::Status FileSink::sync_if_due() {
+  if (unsynced_bytes_ + pending_.size() < options_.sync_bytes && clock_.now() < next_sync_) return absl::OkStatus();
+  return sync();
+}
+
+absl::Status FileSink::resolve(ResolvedTs ts) {
+  SLUICE_RETURN_IF_ERROR(failure_);
+  resolved_ = std::max(resolved_, CommitTs(ts.value));
+  if (unsynced_bytes_ + pending_.size() != 0) return sync_if_due();
+  durable_ = std::max(submitted_, resolved_).value;
+  return absl::OkStatus();
+}
+
+absl::Status FileSink::flush() {
+  SLUICE_RETURN_IF_ERROR(failure_);
+  return sync();
+}
+
+void FileSink::close() {
+  file_.reset();
+  lock_.reset();
+}
+
+}  // namespace sluice::drainer
