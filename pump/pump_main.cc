@@ -107,7 +107,6 @@ int main(int argc, char** argv) {
     return kExitUsage;
   }
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
-  for (const std::string& line : sluice::pump::ineffective_options(options)) spdlog::warn("{}", line);
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);  // inherited by every thread: SignalWatcher alone takes them
   return run(options);
