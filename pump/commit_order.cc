@@ -16,8 +16,8 @@ absl::Status CommitOrder::replay(const storage::DurableRun& run) {
       continue;
     }
     if (replay_ignored_++ == 0)
-      spdlog::warn("a record in the log means nothing to the order, ignored position={} start_ts={} reason=\"{}\"", record.position, record.header.start_ts,
-                   admission.text);
+      spdlog::warn("a record in the log means nothing to the order, ignored position={} start_ts={} reason=\"{}\"",
+                   record.position, record.header.start_ts, admission.text);
   }
   raise_resolved();
   return absl::OkStatus();

@@ -19,7 +19,8 @@ namespace sluice::pump {
 namespace {
 
 constexpr std::string_view kMagic = "sluice-pump ";
-constexpr net::TimeSource kTimeSources[] = {net::TimeSource::unspecified, net::TimeSource::pd, net::TimeSource::embedded, net::TimeSource::writer};
+constexpr net::TimeSource kTimeSources[] = {net::TimeSource::unspecified, net::TimeSource::pd,
+                                            net::TimeSource::embedded, net::TimeSource::writer};
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && std::strchr(" \t\r\n", text.back()) != nullptr) text.remove_suffix(1);
@@ -36,7 +37,8 @@ bool parse_number(std::string_view text, T& value) {
 // The next line, without its end, which must be there.
 absl::StatusOr<std::string_view> take_line(std::string_view& text, std::string_view key) {
   const size_t end = text.find('\n');
-  if (end == std::string_view::npos || !text.starts_with(key)) return absl::DataLossError(fmt::format("META has no line `{}…`; restore it from a backup", key));
+  if (end == std::string_view::npos || !text.starts_with(key))
+    return absl::DataLossError(fmt::format("META has no line `{}…`; restore it from a backup", key));
   const std::string_view line = text.substr(key.size(), end - key.size());
   text.remove_prefix(end + 1);
   return line;
@@ -49,8 +51,10 @@ absl::StatusOr<int> lock_folder(const std::filesystem::path& dir) {
   if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
   const int error = errno;
   ::close(lock);
-  if (error != EWOULDBLOCK) return absl::UnavailableError(fmt::format("lock {}: {}", file.string(), std::strerror(error)));
-  return absl::UnavailableError(fmt::format("data folder {} is in use by another pump; stop it, or give another --data-dir", dir.string()));
+  if (error != EWOULDBLOCK)
+    return absl::UnavailableError(fmt::format("lock {}: {}", file.string(), std::strerror(error)));
+  return absl::UnavailableError(
+      fmt::format("data folder {} is in use by another pump; stop it, or give another --data-dir", dir.string()));
 }
 
 // The Go Pump's value log and metadata store.
@@ -58,10 +62,13 @@ absl::Status refuse_foreign(const std::filesystem::path& dir) {
   std::error_code ignored;  // what can't be listed isn't theirs
   bool foreign = std::filesystem::is_directory(dir / "kv", ignored);
   if (std::filesystem::is_directory(dir / "value", ignored))
-    for (const auto& entry : std::filesystem::directory_iterator(dir / "value", ignored)) foreign |= entry.path().extension() == ".vlog";
+    for (const auto& entry : std::filesystem::directory_iterator(dir / "value", ignored))
+      foreign |= entry.path().extension() == ".vlog";
   if (!foreign) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      fmt::format("{} is a Go Pump's data folder: offline the Go pump first (binlogctl -cmd offline-pump), then give an empty --data-dir", dir.string()));
+      fmt::format("{} is a Go Pump's data folder: offline the Go pump first (binlogctl -cmd offline-pump), then give "
+                  "an empty --data-dir",
+                  dir.string()));
 }
 
 // As a placement driver makes it: seconds, then a random number. Positive as a signed 64-bit number too.
@@ -74,37 +81,47 @@ uint64_t make_cluster_id() {
 absl::Status check_node_id(std::string_view id) {
   const bool sound = !id.empty() && id.size() <= 255 && id.find_first_of("/\n\r\t \"\\") == std::string_view::npos;
   if (sound) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("node id is `{}`; accepted: 1 to 255 characters without space, slash, quote or backslash", id));
+  return absl::InvalidArgumentError(
+      fmt::format("node id is `{}`; accepted: 1 to 255 characters without space, slash, quote or backslash", id));
 }
 
 }  // namespace
 
 std::string_view to_string(net::TimeSource time) {
   switch (time) {
-    case net::TimeSource::unspecified: return "undecided";
-    case net::TimeSource::pd: return "pd";
-    case net::TimeSource::embedded: return "embedded";
-    case net::TimeSource::writer: return "writer";
+    case net::TimeSource::unspecified:
+      return "undecided";
+    case net::TimeSource::pd:
+      return "pd";
+    case net::TimeSource::embedded:
+      return "embedded";
+    case net::TimeSource::writer:
+      return "writer";
   }
   return "unknown";
 }
 
 std::string encode_meta(const Meta& meta) {
-  return fmt::format("{}{}\ncluster-id {}\ntime {}\nnode-id {}\n", kMagic, kDataFolderVersion, meta.cluster_id, to_string(meta.time), meta.node_id);
+  return fmt::format("{}{}\ncluster-id {}\ntime {}\nnode-id {}\n", kMagic, kDataFolderVersion, meta.cluster_id,
+                     to_string(meta.time), meta.node_id);
 }
 
 absl::StatusOr<Meta> decode_meta(std::string_view text) {
   SLUICE_ASSIGN_OR_RETURN(const std::string_view version_text, take_line(text, kMagic));
   unsigned version = 0;
-  if (!parse_number(version_text, version) || version == 0) return absl::DataLossError(fmt::format("META's version is `{}`; restore it from a backup", version_text));
+  if (!parse_number(version_text, version) || version == 0)
+    return absl::DataLossError(fmt::format("META's version is `{}`; restore it from a backup", version_text));
   if (version > kDataFolderVersion)
     return absl::FailedPreconditionError(
-        fmt::format("the folder has format version {}, this pump knows up to {}; start the newer pump again", version, kDataFolderVersion));
+        fmt::format("the folder has format version {}, this pump knows up to {}; start the newer pump again", version,
+                    kDataFolderVersion));
   Meta meta;
   SLUICE_ASSIGN_OR_RETURN(const std::string_view cluster, take_line(text, "cluster-id "));
-  if (!parse_number(cluster, meta.cluster_id) || meta.cluster_id == 0) return absl::DataLossError(fmt::format("META's cluster id is `{}`", cluster));
+  if (!parse_number(cluster, meta.cluster_id) || meta.cluster_id == 0)
+    return absl::DataLossError(fmt::format("META's cluster id is `{}`", cluster));
   SLUICE_ASSIGN_OR_RETURN(const std::string_view time, take_line(text, "time "));
-  const auto* source = std::find_if(std::begin(kTimeSources), std::end(kTimeSources), [&](net::TimeSource s) { return to_string(s) == time; });
+  const auto* source = std::find_if(std::begin(kTimeSources), std::end(kTimeSources),
+                                    [&](net::TimeSource s) { return to_string(s) == time; });
   if (source == std::end(kTimeSources)) return absl::DataLossError(fmt::format("META's time source is `{}`", time));
   meta.time = *source;
   SLUICE_ASSIGN_OR_RETURN(const std::string_view node, take_line(text, "node-id "));
@@ -116,7 +133,8 @@ absl::StatusOr<Meta> decode_meta(std::string_view text) {
 absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::open(const DataFolderOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(options.dir, error);
-  if (error) return absl::UnavailableError(fmt::format("cannot make data folder {}: {}", options.dir.string(), error.message()));
+  if (error)
+    return absl::UnavailableError(fmt::format("cannot make data folder {}: {}", options.dir.string(), error.message()));
   SLUICE_RETURN_IF_ERROR(refuse_foreign(options.dir));
   SLUICE_ASSIGN_OR_RETURN(const int lock, lock_folder(options.dir));
   std::unique_ptr<DataFolder> folder(new DataFolder(options.dir, lock));
@@ -124,7 +142,9 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::open(const DataFolderOpt
   return folder;
 }
 
-DataFolder::~DataFolder() { ::close(lock_); }
+DataFolder::~DataFolder() {
+  ::close(lock_);
+}
 
 absl::Status DataFolder::load_or_make(const DataFolderOptions& options) {
   const absl::StatusOr<std::string> text = read_small_file(dir_ / "META");
@@ -134,18 +154,22 @@ absl::Status DataFolder::load_or_make(const DataFolderOptions& options) {
   if (std::filesystem::exists(log_dir(), ignored))
     return absl::DataLossError("there is a log but no META, which names its cluster; restore META from a backup");
   SLUICE_ASSIGN_OR_RETURN(std::string node_id, choose_node_id(options));
-  meta_ = {.cluster_id = options.cluster_id != 0 ? options.cluster_id : make_cluster_id(), .time = options.time, .node_id = std::move(node_id)};
+  meta_ = {.cluster_id = options.cluster_id != 0 ? options.cluster_id : make_cluster_id(),
+           .time = options.time,
+           .node_id = std::move(node_id)};
   return replace_file(dir_ / "META", encode_meta(meta_));
 }
 
 absl::Status DataFolder::load(std::string_view text, const DataFolderOptions& options) {
   SLUICE_ASSIGN_OR_RETURN(meta_, decode_meta(text));
   if (options.cluster_id != 0 && options.cluster_id != meta_.cluster_id)
-    return absl::FailedPreconditionError(
-        fmt::format("it belongs to cluster {}, not {}; give that cluster's --data-dir", meta_.cluster_id, options.cluster_id));
-  if (options.time != net::TimeSource::unspecified && meta_.time != net::TimeSource::unspecified && options.time != meta_.time)
+    return absl::FailedPreconditionError(fmt::format("it belongs to cluster {}, not {}; give that cluster's --data-dir",
+                                                     meta_.cluster_id, options.cluster_id));
+  if (options.time != net::TimeSource::unspecified && meta_.time != net::TimeSource::unspecified &&
+      options.time != meta_.time)
     return absl::InvalidArgumentError(
-        fmt::format("its time source is {}, not {}; a cluster keeps its time source: leave out --time", to_string(meta_.time), to_string(options.time)));
+        fmt::format("its time source is {}, not {}; a cluster keeps its time source: leave out --time",
+                    to_string(meta_.time), to_string(options.time)));
   Meta wanted = meta_;
   if (wanted.time == net::TimeSource::unspecified) wanted.time = options.time;
   SLUICE_ASSIGN_OR_RETURN(wanted.node_id, choose_node_id(options));
@@ -155,12 +179,14 @@ absl::Status DataFolder::load(std::string_view text, const DataFolderOptions& op
   return replace_file(dir_ / "META", encode_meta(meta_));
 }
 
-// The order of precedence is the Go Pump's: `.node`, then the option, then host name and port, which is kept in `.node`.
+// The order of precedence is the Go Pump's: `.node`, then the option, then host name and port, which is kept in
+// `.node`.
 absl::StatusOr<std::string> DataFolder::choose_node_id(const DataFolderOptions& options) const {
   std::string id;
   if (const absl::StatusOr<std::string> kept = read_small_file(dir_ / ".node"); kept.ok()) {
     id = trimmed(*kept);
-    if (!options.node_id.empty() && options.node_id != id) spdlog::warn("--node-id is ignored, the folder has its own given={} kept={}", options.node_id, id);
+    if (!options.node_id.empty() && options.node_id != id)
+      spdlog::warn("--node-id is ignored, the folder has its own given={} kept={}", options.node_id, id);
     SLUICE_RETURN_IF_ERROR(annotate(check_node_id(id), (dir_ / ".node").string()));
     return id;
   } else if (!absl::IsNotFound(kept.status())) {
@@ -180,7 +206,8 @@ absl::StatusOr<std::string> DataFolder::choose_node_id(const DataFolderOptions& 
 absl::Status DataFolder::decide_time(net::TimeSource time) {
   if (meta_.time == time) return absl::OkStatus();
   if (meta_.time != net::TimeSource::unspecified)
-    return absl::FailedPreconditionError(fmt::format("this pump's time source is {}, not {}", to_string(meta_.time), to_string(time)));
+    return absl::FailedPreconditionError(
+        fmt::format("this pump's time source is {}, not {}", to_string(meta_.time), to_string(time)));
   Meta wanted = meta_;
   wanted.time = time;
   SLUICE_RETURN_IF_ERROR(replace_file(dir_ / "META", encode_meta(wanted)));

@@ -1,8 +1,10 @@
 // The pump's data folder: who may open it, whose it is, and where things lie in it.
-// Contract: while it lives, no other process of ours opens the folder; the cluster id, once there, never changes; the time
+// Contract: while it lives, no other process of ours opens the folder; the cluster id, once there, never changes; the
+// time
 //           source changes at most once, from undecided to decided, durably.
 // Threads:  one at a time.
-// Owns:     the lock. Errors: UNAVAILABLE in use by another pump; FAILED_PRECONDITION another cluster's, a newer format, or
+// Owns:     the lock. Errors: UNAVAILABLE in use by another pump; FAILED_PRECONDITION another cluster's, a newer
+// format, or
 //           another program's folder; INVALID_ARGUMENT options that contradict it; DATA_LOSS a damaged META.
 // Format:   docs/formats/data-folder.md
 #pragma once
@@ -37,10 +39,10 @@ struct Meta {
 
 struct DataFolderOptions {
   std::filesystem::path dir;
-  uint64_t cluster_id = 0;                               // 0: the folder's, or a new one
-  net::TimeSource time = net::TimeSource::unspecified;   // unspecified: the folder's
-  std::string node_id{};                                 // empty: the folder's, or host name and port
-  uint16_t port = 0;                                     // for that name
+  uint64_t cluster_id = 0;                              // 0: the folder's, or a new one
+  net::TimeSource time = net::TimeSource::unspecified;  // unspecified: the folder's
+  std::string node_id{};                                // empty: the folder's, or host name and port
+  uint16_t port = 0;                                    // for that name
 };
 
 class DataFolder {

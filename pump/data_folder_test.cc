@@ -90,7 +90,8 @@ TEST_F(DataFolderTest, DecidesItsTimeSourceOnceAndForAll) {
     EXPECT_TRUE(folder.value()->decide_time(TimeSource::writer).ok());
     expect_refused(folder.value()->decide_time(TimeSource::embedded), absl::StatusCode::kFailedPrecondition, "writer");
   }
-  expect_refused(open({.dir = {}, .time = TimeSource::embedded}).status(), absl::StatusCode::kInvalidArgument, "time source is writer");
+  expect_refused(open({.dir = {}, .time = TimeSource::embedded}).status(), absl::StatusCode::kInvalidArgument,
+                 "time source is writer");
   EXPECT_EQ(open().value()->meta().time, TimeSource::writer);
 }
 

@@ -52,7 +52,8 @@ absl::Status replace_file(const std::filesystem::path& file, std::string_view te
   fresh += ".new";
   SLUICE_RETURN_IF_ERROR(write_and_sync(fresh, text));
   if (::rename(fresh.c_str(), file.c_str()) != 0) return failed("rename", fresh);
-  const Descriptor folder(file.parent_path().empty() ? std::filesystem::path(".") : file.parent_path(), O_RDONLY | O_DIRECTORY);
+  const Descriptor folder(file.parent_path().empty() ? std::filesystem::path(".") : file.parent_path(),
+                          O_RDONLY | O_DIRECTORY);
   if (folder.get() < 0 || ::fsync(folder.get()) != 0) return failed("fsync the folder of", file);
   return absl::OkStatus();
 }
@@ -72,7 +73,8 @@ absl::StatusOr<std::string> read_small_file(const std::filesystem::path& file) {
     if (got == 0) break;
     filled += static_cast<size_t>(got);
   }
-  if (filled > kSmallFileBytesMax) return absl::ResourceExhaustedError(fmt::format("{} has more than {} bytes", file.string(), kSmallFileBytesMax));
+  if (filled > kSmallFileBytesMax)
+    return absl::ResourceExhaustedError(fmt::format("{} has more than {} bytes", file.string(), kSmallFileBytesMax));
   text.resize(filled);
   return text;
 }

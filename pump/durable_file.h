@@ -1,5 +1,6 @@
 // Small files that must be whole after a crash: the pump's META and its oracle's bound.
-// Contract: after replace_file() returns OK the new text survives power loss; after a crash in it, the old or the new text
+// Contract: after replace_file() returns OK the new text survives power loss; after a crash in it, the old or the new
+// text
 //           is there, whole.
 // Threads:  any; blocks on the disk.
 #pragma once

@@ -12,13 +12,18 @@ using net::NackReason;
 using Verdict = Admission::Verdict;
 
 bool is_decision(RecordKind kind) {
-  return kind == RecordKind::decided_commit || kind == RecordKind::decided_rollback || kind == RecordKind::stray || kind == RecordKind::abort;
+  return kind == RecordKind::decided_commit || kind == RecordKind::decided_rollback || kind == RecordKind::stray ||
+         kind == RecordKind::abort;
 }
 
 // Whether sending the same record again, here later or to another pump, can succeed.
-bool is_retryable(NackReason reason) { return reason == NackReason::no_space || reason == NackReason::not_online || reason == NackReason::read_only; }
+bool is_retryable(NackReason reason) {
+  return reason == NackReason::no_space || reason == NackReason::not_online || reason == NackReason::read_only;
+}
 
-Admission refusal(NackReason reason, std::string text) { return {.verdict = Verdict::refuse, .reason = reason, .text = std::move(text)}; }
+Admission refusal(NackReason reason, std::string text) {
+  return {.verdict = Verdict::refuse, .reason = reason, .text = std::move(text)};
+}
 
 // Joins refusals of one kind that follow each other, so that a run refused whole costs one frame.
 class NackJoiner {
@@ -35,7 +40,11 @@ class NackJoiner {
     }
     flush();
     open_ = true;
-    nack_ = {.first = sequence, .last = sequence, .reason = admission.reason, .retryable = is_retryable(admission.reason), .text = std::move(admission.text)};
+    nack_ = {.first = sequence,
+             .last = sequence,
+             .reason = admission.reason,
+             .retryable = is_retryable(admission.reason),
+             .text = std::move(admission.text)};
   }
 
  private:
@@ -66,11 +75,12 @@ void Ingest::on_write(const net::PeerPtr& peer, uint64_t first, std::string byte
   run.bytes = std::move(bytes);
   run.arrived = clock_.now();
   // The views survive moves of the run: a record is longer than what a string keeps in itself.
-  const absl::Status whole = for_each_record(as_bytes(run.bytes), {.verify_body = false}, [&](const RecordView& record) {
-    run.records.push_back(record);
-    run.largest = std::max({run.largest, Tso(record.header.start_ts), Tso(record.header.commit_ts)});
-    return absl::OkStatus();
-  });
+  const absl::Status whole =
+      for_each_record(as_bytes(run.bytes), {.verify_body = false}, [&](const RecordView& record) {
+        run.records.push_back(record);
+        run.largest = std::max({run.largest, Tso(record.header.start_ts), Tso(record.header.commit_ts)});
+        return absl::OkStatus();
+      });
   if (!whole.ok()) return peer->close(annotate(whole, "write"));
   if (run.records.empty()) return;
   ++counters_.runs;
@@ -118,12 +128,16 @@ bool Ingest::oracle_allows(const WriterPtr& writer, Run& run) {
 
 std::optional<Admission> Ingest::refuse_early(const RecordHeader& header) const {
   if (is_decision(header.kind)) return refusal(NackReason::bad_record, "decisions are the pump's own records");
-  if (header.is_payload() && state_ != NodeState::online) return refusal(NackReason::not_online, fmt::format("no online: {}", to_string(state_)));
+  if (header.is_payload() && state_ != NodeState::online)
+    return refusal(NackReason::not_online, fmt::format("no online: {}", to_string(state_)));
   if (header.kind == RecordKind::progress && time_.source() != net::TimeSource::writer)
-    return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}", header.start_ts, to_string(time_.source())));
+    return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}",
+                                                       header.start_ts, to_string(time_.source())));
   const uint64_t largest = std::max(header.start_ts, header.commit_ts);
   if (time_.has_oracle() && Tso(largest) > time_.newest())
-    return refusal(NackReason::ahead_of_oracle, fmt::format("timestamp {} is above the oracle's {}: take timestamps from this cluster's oracle", largest, time_.newest()));
+    return refusal(NackReason::ahead_of_oracle,
+                   fmt::format("timestamp {} is above the oracle's {}: take timestamps from this cluster's oracle",
+                               largest, time_.newest()));
   return std::nullopt;
 }
 
@@ -231,7 +245,8 @@ void Ingest::drain_all() {
 }
 
 void Ingest::on_log_failed(const absl::Status& why) {
-  spdlog::error("the log takes no more writes, pulls go on; restart the pump once the disk is sound error=\"{}\"", message_of(why));
+  spdlog::error("the log takes no more writes, pulls go on; restart the pump once the disk is sound error=\"{}\"",
+                message_of(why));
   failure_ = why;
   for (const Unacked& entry : std::exchange(unacked_, {})) {
     const auto found = writers_.find(entry.writer);

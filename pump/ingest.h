@@ -1,5 +1,6 @@
 // Takes writers' records: checks them, lets the sorter admit them, appends them, and acks what is durable (INV-1).
-// Contract: a writer's records are appended in its order; acks are cumulative, one per writer and durability event; a NACK
+// Contract: a writer's records are appended in its order; acks are cumulative, one per writer and durability event; a
+// NACK
 //           goes out before an ack that passes it. Nothing here waits for sorting or pulling (INV-12).
 // Threads:  the event loop's.
 // Owns:     the writers' bookkeeping. Borrows CommitOrder, Timekeeper, Log and Clock.
@@ -109,8 +110,8 @@ class Ingest {
   const IngestOptions options_;
   NodeState state_ = NodeState::online;
   absl::flat_hash_map<uint64_t, WriterPtr> writers_;  // by peer id
-  std::deque<Unacked> unacked_;   // by ticket
-  std::vector<WriterPtr> due_;    // an ack is due
+  std::deque<Unacked> unacked_;                       // by ticket
+  std::vector<WriterPtr> due_;                        // an ack is due
   storage::Ticket last_ticket_ = 0;
   storage::Ticket durable_through_ = 0;
   uint64_t queued_bytes_ = 0;

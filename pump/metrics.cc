@@ -21,17 +21,19 @@ prometheus::Histogram::BucketBoundaries doubling(double first, int count) {
 
 struct Metrics::Families {
   prometheus::Registry registry;
-  prometheus::Family<prometheus::Histogram>& rpc = prometheus::BuildHistogram()
-                                                       .Name("binlog_pump_rpc_duration_seconds")
-                                                       .Help("From the arrival of a run of records to its ack or refusal.")
-                                                       .Register(registry);
+  prometheus::Family<prometheus::Histogram>& rpc =
+      prometheus::BuildHistogram()
+          .Name("binlog_pump_rpc_duration_seconds")
+          .Help("From the arrival of a run of records to its ack or refusal.")
+          .Register(registry);
   prometheus::Histogram& rpc_ok = rpc.Add({{"method", "WriteBinlog"}, {"label", "succ"}}, doubling(50e-6, 18));
   prometheus::Histogram& rpc_failed = rpc.Add({{"method", "WriteBinlog"}, {"label", "fail"}}, doubling(50e-6, 18));
 
   void gauge(const std::string& name, const std::string& help, double value, const prometheus::Labels& labels = {}) {
     prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels).Set(value);
   }
-  void counter(const std::string& name, const std::string& help, uint64_t value, const prometheus::Labels& labels = {}) {
+  void counter(const std::string& name, const std::string& help, uint64_t value,
+               const prometheus::Labels& labels = {}) {
     prometheus::Counter& counter = prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
     counter.Increment(static_cast<double>(value) - counter.Value());
   }
@@ -47,15 +49,19 @@ void Metrics::observe_write(std::chrono::nanoseconds took, bool acked) {
 net::HttpResponse Metrics::page(const MetricsSnapshot& s) {
   Families& f = *families_;
   f.counter("binlog_pump_loss_binlog_count", "Records refused.", s.ingest.refused);
-  f.gauge("binlog_pump_storage_max_commit_ts", "The resolved ts, in physical milliseconds.", static_cast<double>(ResolvedTs(s.resolved_ts).physical_ms()));
-  f.gauge("binlog_pump_storage_storage_size_bytes", "Of the data folder's file system.", static_cast<double>(s.disk_capacity_bytes), {{"type", "capacity"}});
-  f.gauge("binlog_pump_storage_storage_size_bytes", "Of the data folder's file system.", static_cast<double>(s.disk_available_bytes), {{"type", "available"}});
+  f.gauge("binlog_pump_storage_max_commit_ts", "The resolved ts, in physical milliseconds.",
+          static_cast<double>(ResolvedTs(s.resolved_ts).physical_ms()));
+  f.gauge("binlog_pump_storage_storage_size_bytes", "Of the data folder's file system.",
+          static_cast<double>(s.disk_capacity_bytes), {{"type", "capacity"}});
+  f.gauge("binlog_pump_storage_storage_size_bytes", "Of the data folder's file system.",
+          static_cast<double>(s.disk_available_bytes), {{"type", "available"}});
   f.counter("binlog_pump_storage_error_count", "Failures of the log.", s.read_only ? 1 : 0, {{"type", "write_binlog"}});
   f.counter("binlog_pump_storage_error_count", "Failures of the log.", s.pulls.gaps, {{"type", "read_value"}});
 
   f.counter("sluice_pump_records_total", "Records that writers sent.", s.ingest.records);
   f.counter("sluice_pump_record_bytes_total", "Bytes of records that writers sent.", s.ingest.bytes);
-  f.counter("sluice_pump_read_pauses_total", "How often reading from a writer was paused for the log.", s.ingest.pauses);
+  f.counter("sluice_pump_read_pauses_total", "How often reading from a writer was paused for the log.",
+            s.ingest.pauses);
   f.counter("sluice_pump_prewrites_total", "Durable since the start, replay included.", s.sorter.prewrites);
   f.counter("sluice_pump_commits_total", "Durable since the start, replay included.", s.sorter.commits);
   f.counter("sluice_pump_rollbacks_total", "Durable since the start, replay included.", s.sorter.rollbacks);

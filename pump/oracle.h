@@ -1,7 +1,7 @@
 // Where a pump takes timestamps from: its own embedded oracle, another pump's, or, in writer time, nowhere.
-// Contract: an answer is above every timestamp whose giver had answered before the call; answers ascend, across restarts too.
-// Threads:  the event loop's.
-// Errors:   UNAVAILABLE when the oracle can't be reached or its bound can't be made durable; retry.
+// Contract: an answer is above every timestamp whose giver had answered before the call; answers ascend, across
+// restarts too. Threads:  the event loop's. Errors:   UNAVAILABLE when the oracle can't be reached or its bound can't
+// be made durable; retry.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +27,13 @@ class Oracle {
   virtual void take(uint32_t count, Answer answer) = 0;
 };
 
-// Persists its bound in one small file, ahead of what it gives out, on `worker`; blocks on the disk itself only when the
-// bound is used up (at the start, and when the clock leaps).
+// Persists its bound in one small file, ahead of what it gives out, on `worker`; blocks on the disk itself only when
+// the bound is used up (at the start, and when the clock leaps).
 class EmbeddedOracle final : public Oracle {
  public:
   using PostToLoop = std::function<void(std::function<void()>)>;
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<EmbeddedOracle>> open(std::filesystem::path file, Clock& clock, Worker& worker, PostToLoop post);
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<EmbeddedOracle>> open(std::filesystem::path file, Clock& clock,
+                                                                            Worker& worker, PostToLoop post);
 
   // Only timestamps above `ts` are given out.
   void raise(Tso ts) { allocator_.raise(ts); }
@@ -48,7 +49,7 @@ class EmbeddedOracle final : public Oracle {
   Worker& worker_;
   const PostToLoop post_;
   TsoAllocator allocator_;
-  uint64_t refilling_to_ms_ = 0;  // 0: no refill under way
+  uint64_t refilling_to_ms_ = 0;                                // 0: no refill under way
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // what is posted may come after the end
 };
 

@@ -49,7 +49,9 @@ TEST(TsoAllocator, AsksForTheNextBoundBeforeThisOneIsUsedUp) {
 
 class FakeClock final : public Clock {
  public:
-  std::chrono::system_clock::time_point wall_now() const override { return std::chrono::system_clock::time_point(std::chrono::milliseconds(wall_ms)); }
+  std::chrono::system_clock::time_point wall_now() const override {
+    return std::chrono::system_clock::time_point(std::chrono::milliseconds(wall_ms));
+  }
   std::chrono::steady_clock::time_point now() const override { return {}; }
   int64_t wall_ms = 1000;
 };

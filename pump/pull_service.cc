@@ -37,7 +37,8 @@ void PullService::on_pull(const net::PeerPtr& peer, const net::PullRequest& requ
   auto puller = std::make_shared<Puller>();
   puller->peer = peer;
   puller->cursor = request.after;
-  puller->told = ResolvedTs(request.after.value);
+  // A puller that has everything is told so once: it can't know that there is no more.
+  puller->told = ResolvedTs(request.after.value - std::min<uint64_t>(request.after.value, 1));
   pullers_[peer->id()] = puller;
   spdlog::info("puller came name={} peer={} after={}", peer->hello().name, peer->address(), request.after);
   on_credit(peer, request.credit_bytes);
@@ -92,7 +93,8 @@ void PullService::serve(const PullerPtr& puller) {
   std::vector<storage::OrderEntry> entries;
   if (puller->credit_bytes > 0) entries = order_.index().range(puller->cursor, order_.resolved(), kJobTransactionsMax);
   if (!entries.empty()) return start_job(puller, std::move(entries));
-  if (puller->credit_bytes > 0 || order_.index().range(puller->cursor, order_.resolved(), 1).empty()) tell_resolved(*puller);
+  if (puller->credit_bytes > 0 || order_.index().range(puller->cursor, order_.resolved(), 1).empty())
+    tell_resolved(*puller);
 }
 
 void PullService::tell_resolved(Puller& puller) {
@@ -101,14 +103,16 @@ void PullService::tell_resolved(Puller& puller) {
     puller.told = order_.resolved();
     puller.peer->send_resolved(puller.told);
   }
-  if (final_ts_ && any_ts(order_.resolved()) >= any_ts(*final_ts_) && !std::exchange(puller.end_sent, true)) puller.peer->send_end(*final_ts_);
+  if (final_ts_ && any_ts(order_.resolved()) >= any_ts(*final_ts_) && !std::exchange(puller.end_sent, true))
+    puller.peer->send_end(*final_ts_);
 }
 
 void PullService::start_job(const PullerPtr& puller, std::vector<storage::OrderEntry> entries) {
   const auto budget = std::min<uint64_t>(kJobBytes, static_cast<uint64_t>(puller->credit_bytes));
   uint64_t bytes = 0;
   size_t count = 0;
-  while (count < entries.size() && (count == 0 || bytes + entries[count].prewrite_bytes <= budget)) bytes += entries[count++].prewrite_bytes;
+  while (count < entries.size() && (count == 0 || bytes + entries[count].prewrite_bytes <= budget))
+    bytes += entries[count++].prewrite_bytes;
   entries.resize(count);
   puller->reading = true;
   reader_.run([this, puller, entries = std::move(entries), &log = log_, post = post_] {
@@ -143,12 +147,17 @@ void PullService::take(const PullerPtr& puller, Haul haul) {
   counters_.transactions += haul.transactions;
   puller->ready = std::move(haul.runs);
   if (haul.status.ok()) return serve(puller);
-  spdlog::error("a transaction can't be read from the log commit_ts={} puller={} error=\"{}\"", haul.failed_at, puller->peer->hello().name, message_of(haul.status));
-  if (!absl::IsDataLoss(haul.status)) return puller->peer->close(annotate(haul.status, fmt::format("reading commit ts {}", haul.failed_at)));
+  spdlog::error("a transaction can't be read from the log commit_ts={} puller={} error=\"{}\"", haul.failed_at,
+                puller->peer->hello().name, message_of(haul.status));
+  if (!absl::IsDataLoss(haul.status))
+    return puller->peer->close(annotate(haul.status, fmt::format("reading commit ts {}", haul.failed_at)));
   puller->held = true;
   ++counters_.gaps;
   for (std::string& run : std::exchange(puller->ready, {})) puller->peer->send_data(std::move(run));
-  puller->peer->send_gap({.kind = net::GapKind::data_loss, .after = puller->cursor, .first_available = haul.failed_at, .text = std::string(message_of(haul.status))});
+  puller->peer->send_gap({.kind = net::GapKind::data_loss,
+                          .after = puller->cursor,
+                          .first_available = haul.failed_at,
+                          .text = std::string(message_of(haul.status))});
 }
 
 void PullService::end(CommitTs final_ts) {
@@ -157,13 +166,18 @@ void PullService::end(CommitTs final_ts) {
 }
 
 bool PullService::ended() const {
-  return std::all_of(pullers_.begin(), pullers_.end(), [](const auto& p) { return p.second->end_sent || p.second->held; });
+  return std::all_of(pullers_.begin(), pullers_.end(),
+                     [](const auto& p) { return p.second->end_sent || p.second->held; });
 }
 
 std::vector<PullService::PullerStatus> PullService::pullers() const {
   std::vector<PullerStatus> list;
   for (const auto& [id, puller] : pullers_)
-    list.push_back({.name = puller->peer->hello().name, .address = puller->peer->address(), .cursor = puller->cursor, .credit_bytes = puller->credit_bytes, .held = puller->held});
+    list.push_back({.name = puller->peer->hello().name,
+                    .address = puller->peer->address(),
+                    .cursor = puller->cursor,
+                    .credit_bytes = puller->credit_bytes,
+                    .held = puller->held});
   return list;
 }
 

@@ -1,5 +1,6 @@
-// Serves pullers: committed transactions above each one's cursor in commit order, and the resolved ts once it has them all.
-// Contract: per puller, commit ts strictly ascend and a resolved ts comes after the data that it covers; damage is sent as a
+// Serves pullers: committed transactions above each one's cursor in commit order, and the resolved ts once it has them
+// all. Contract: per puller, commit ts strictly ascend and a resolved ts comes after the data that it covers; damage is
+// sent as a
 //           gap, after which that stream holds (INV-5). Reading blocks neither the loop nor the log (INV-12).
 // Threads:  the event loop's; the log is read on `reader`, one job a puller at a time.
 // Owns:     the cursors. Borrows CommitOrder, Log and Worker.
@@ -77,7 +78,7 @@ class PullService {
     std::deque<std::string> runs;
     CommitTs through;  // the last transaction in `runs`
     size_t transactions = 0;
-    absl::Status status;      // of the first transaction that couldn't be read
+    absl::Status status;  // of the first transaction that couldn't be read
     CommitTs failed_at;
   };
 

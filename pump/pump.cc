@@ -22,7 +22,8 @@ storage::DiskBackend backend_of(const PumpOptions& options) {
 
 }  // namespace
 
-Pump::Pump(PumpOptions options, Clock& clock) : options_(std::move(options)), clock_(clock), loop_("pump-loop"), relay_(poster()) {}
+Pump::Pump(PumpOptions options, Clock& clock)
+    : options_(std::move(options)), clock_(clock), loop_("pump-loop"), relay_(poster()) {}
 
 std::function<void(std::function<void()>)> Pump::poster() {
   return [this](std::function<void()> work) { loop_.post(std::move(work)); };
@@ -45,7 +46,11 @@ absl::Status Pump::open() {
 
 absl::Status Pump::open_folder_and_oracle() {
   SLUICE_ASSIGN_OR_RETURN(const net::HostPort listen, net::parse_host_port(options_.addr));
-  DataFolderOptions folder{.dir = options_.data_dir, .cluster_id = options_.cluster_id, .time = options_.time_source(), .node_id = options_.node_id, .port = listen.port};
+  DataFolderOptions folder{.dir = options_.data_dir,
+                           .cluster_id = options_.cluster_id,
+                           .time = options_.time_source(),
+                           .node_id = options_.node_id,
+                           .port = listen.port};
   if (!options_.oracle.empty()) {
     SLUICE_ASSIGN_OR_RETURN(auto remote, RemoteOracle::connect(options_.oracle, options_.cluster_id, loop_));
     folder.cluster_id = remote->cluster_id();
@@ -66,9 +71,12 @@ absl::Status Pump::open_log() {
   log.dir = folder_->log_dir();
   log.cluster_id = folder_->meta().cluster_id;
   log.segment_bytes = static_cast<uint32_t>(options_.segment_bytes);
-  SLUICE_ASSIGN_OR_RETURN(log_, storage::Log::open(log, *disk_, relay_, [this](const storage::DurableRun& run) { return order_->replay(run); }));
+  SLUICE_ASSIGN_OR_RETURN(log_, storage::Log::open(log, *disk_, relay_, [this](const storage::DurableRun& run) {
+                            return order_->replay(run);
+                          }));
   // A clock that was set back must not make timestamps that the log has already.
-  if (auto* embedded = dynamic_cast<EmbeddedOracle*>(oracle_.get())) embedded->raise(order_->sorter().largest_durable());
+  if (auto* embedded = dynamic_cast<EmbeddedOracle*>(oracle_.get()))
+    embedded->raise(order_->sorter().largest_durable());
   return absl::OkStatus();
 }
 
@@ -99,9 +107,11 @@ absl::Status Pump::serve() {
 
 void Pump::log_started() const {
   const storage::LogStats stats = log_->stats();
-  spdlog::info("pump started address={} node_id={} data_dir={} cluster_id={} time_source={} backend={} resolved_ts={} transactions={} open={} version=\"{}\"", host_,
-               meta().node_id, folder_->dir().string(), meta().cluster_id, to_string(meta().time), stats.backend, order_->resolved(), order_->index().size(),
-               order_->sorter().open_count(), version_line("pump"));
+  spdlog::info(
+      "pump started address={} node_id={} data_dir={} cluster_id={} time_source={} backend={} resolved_ts={} "
+      "transactions={} open={} version=\"{}\"",
+      host_, meta().node_id, folder_->dir().string(), meta().cluster_id, to_string(meta().time), stats.backend,
+      order_->resolved(), order_->index().size(), order_->sorter().open_count(), version_line("pump"));
   if (order_->replay_ignored() != 0) spdlog::warn("records in the log were ignored count={}", order_->replay_ignored());
 }
 
@@ -132,10 +142,13 @@ void Pump::ask_before_first_pull() {
 
 bool Pump::ready_to_stop() const {
   switch (state_) {
-    case NodeState::pausing: return ingest_->settled() || clock_.now() - leaving_since_ > kStopPatience;
+    case NodeState::pausing:
+      return ingest_->settled() || clock_.now() - leaving_since_ > kStopPatience;
     // Nothing is open and each connected puller has been sent everything, and END.
-    case NodeState::closing: return ingest_->settled() && !order_->sorter().blocker() && pulls_->ended();
-    default: return false;
+    case NodeState::closing:
+      return ingest_->settled() && !order_->sorter().blocker() && pulls_->ended();
+    default:
+      return false;
   }
 }
 
@@ -152,7 +165,9 @@ void Pump::request_stop() {
   loop_.post([this] { begin_leaving(NodeState::pausing); });
 }
 
-void Pump::wait() { stop_ready_.get_future().wait(); }
+void Pump::wait() {
+  stop_ready_.get_future().wait();
+}
 
 absl::Status Pump::stop() {
   if (std::exchange(stopped_, true)) return absl::OkStatus();
@@ -172,13 +187,15 @@ absl::Status Pump::stop() {
 }
 
 Pump::~Pump() {
-  if (const absl::Status status = stop(); !status.ok()) spdlog::error("the log didn't close cleanly error=\"{}\"", message_of(status));
+  if (const absl::Status status = stop(); !status.ok())
+    spdlog::error("the log didn't close cleanly error=\"{}\"", message_of(status));
   server_.reset();
 }
 
 absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
   if (hello.cluster_id != 0 && hello.cluster_id != meta().cluster_id)
-    return absl::FailedPreconditionError(fmt::format("cluster ID are mismatch, {} vs {}", hello.cluster_id, meta().cluster_id));
+    return absl::FailedPreconditionError(
+        fmt::format("cluster ID are mismatch, {} vs {}", hello.cluster_id, meta().cluster_id));
   SLUICE_RETURN_IF_ERROR(agree_on_time(hello));
   net::Welcome welcome;
   welcome.cluster_id = meta().cluster_id;
@@ -190,40 +207,57 @@ absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
 absl::Status Pump::agree_on_time(const net::Hello& hello) {
   const bool log_is_empty = order_->sorter().nothing_admitted();
   switch (hello.role) {
-    case net::PeerRole::puller: return absl::OkStatus();
-    case net::PeerRole::oracle_client: return time_->declare(net::TimeSource::embedded, log_is_empty);
-    case net::PeerRole::writer: break;
+    case net::PeerRole::puller:
+      return absl::OkStatus();
+    case net::PeerRole::oracle_client:
+      return time_->declare(net::TimeSource::embedded, log_is_empty);
+    case net::PeerRole::writer:
+      break;
   }
   if (hello.time_source != net::TimeSource::unspecified) return time_->declare(hello.time_source, log_is_empty);
   // Records come now, and they need a time source.
-  return time_->source() == net::TimeSource::unspecified ? time_->declare(net::TimeSource::embedded, log_is_empty) : absl::OkStatus();
+  return time_->source() == net::TimeSource::unspecified ? time_->declare(net::TimeSource::embedded, log_is_empty)
+                                                         : absl::OkStatus();
 }
 
-void Pump::on_write(const net::PeerPtr& peer, uint64_t first, std::string run) { ingest_->on_write(peer, first, std::move(run)); }
+void Pump::on_write(const net::PeerPtr& peer, uint64_t first, std::string run) {
+  ingest_->on_write(peer, first, std::move(run));
+}
 
 void Pump::on_pull(const net::PeerPtr& peer, const net::PullRequest& request) {
   pulls_->on_pull(peer, request);
   order_->refresh();
 }
 
-void Pump::on_credit(const net::PeerPtr& peer, uint64_t bytes) { pulls_->on_credit(peer, bytes); }
-void Pump::on_want(const net::PeerPtr& /*peer*/, CommitTs ts) { order_->want(ts); }
-void Pump::on_drained(const net::PeerPtr& peer) { pulls_->on_drained(peer); }
+void Pump::on_credit(const net::PeerPtr& peer, uint64_t bytes) {
+  pulls_->on_credit(peer, bytes);
+}
+void Pump::on_want(const net::PeerPtr& /*peer*/, CommitTs ts) {
+  order_->want(ts);
+}
+void Pump::on_drained(const net::PeerPtr& peer) {
+  pulls_->on_drained(peer);
+}
 
 void Pump::on_tso_request(const net::PeerPtr& peer, uint64_t request, uint32_t count) {
   if (count == 0 || count > TsoAllocator::kCountMax)
-    return peer->close(absl::InvalidArgumentError(fmt::format("{} timestamps were asked for; accepted: 1 to {}", count, TsoAllocator::kCountMax)));
+    return peer->close(absl::InvalidArgumentError(
+        fmt::format("{} timestamps were asked for; accepted: 1 to {}", count, TsoAllocator::kCountMax)));
   time_->take(count, [weak = std::weak_ptr(peer), request, count](const absl::StatusOr<Tso>& first) {
     const net::PeerPtr asked = weak.lock();
     if (!asked) return;
-    if (first.ok()) asked->send_tso(request, *first, count);
-    else asked->close(first.status());
+    if (first.ok())
+      asked->send_tso(request, *first, count);
+    else
+      asked->close(first.status());
   });
 }
 
 void Pump::on_goodbye(const net::PeerPtr& peer) {
-  if (peer->hello().role == net::PeerRole::writer) ingest_->on_goodbye(peer);
-  else peer->send_goodbye();
+  if (peer->hello().role == net::PeerRole::writer)
+    ingest_->on_goodbye(peer);
+  else
+    peer->send_goodbye();
 }
 
 void Pump::on_closed(const net::PeerPtr& peer, const absl::Status& why) {

@@ -1,8 +1,10 @@
 // One pump: wires data folder, log, order, ingest, pulls and the public port together, and stops them in order.
 // Contract: after start() returns OK the port serves; everything acked is durable whatever happens next (INV-1).
-// Threads:  start(), wait() and stop() from one thread; request_stop() from any. Starts the event loop ("pump-loop"), the
+// Threads:  start(), wait() and stop() from one thread; request_stop() from any. Starts the event loop ("pump-loop"),
+// the
 //           pull reader ("pump-read") and the oracle's file writer ("pump-bound"); the log has its own.
-// Errors:   INVALID_ARGUMENT wrong usage; FAILED_PRECONDITION or DATA_LOSS a folder that needs a human; others may heal.
+// Errors:   INVALID_ARGUMENT wrong usage; FAILED_PRECONDITION or DATA_LOSS a folder that needs a human; others may
+// heal.
 #pragma once
 
 #include <future>
@@ -42,7 +44,8 @@ class Pump final : private net::NodeService {
   [[nodiscard]] uint16_t port() const { return server_->port(); }
   [[nodiscard]] const Meta& meta() const { return folder_->meta(); }
 
-  // Refuses prewrites from now on; wait() returns once everything admitted is durable and acked, or a second has passed.
+  // Refuses prewrites from now on; wait() returns once everything admitted is durable and acked, or a second has
+  // passed.
   void request_stop();
   // Blocks until a stop is requested, here or over HTTP, and everything is ready for it.
   void wait();

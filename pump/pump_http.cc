@@ -19,18 +19,26 @@ net::HttpResponse action_answer(int code, std::string_view message) {
 
 net::HttpRoutes Pump::routes() {
   net::HttpRoutes routes;
-  routes.add("GET", "/status", [this](const net::HttpRequest&) { return net::HttpResponse{.body = status_json(status())}; });
-  routes.add("GET", "/api/v1/status", [this](const net::HttpRequest&) { return net::HttpResponse{.content_type = kJson, .body = detail_json(status())}; });
+  routes.add("GET", "/status",
+             [this](const net::HttpRequest&) { return net::HttpResponse{.body = status_json(status())}; });
+  routes.add("GET", "/api/v1/status", [this](const net::HttpRequest&) {
+    return net::HttpResponse{.content_type = kJson, .body = detail_json(status())};
+  });
   // Without a registry there is no list of drainers; a Go Pump says so with null too.
-  routes.add("GET", "/drainers", [](const net::HttpRequest&) { return net::HttpResponse{.content_type = kJson, .body = "null\n"}; });
+  routes.add("GET", "/drainers",
+             [](const net::HttpRequest&) { return net::HttpResponse{.content_type = kJson, .body = "null\n"}; });
   routes.add("GET", "/healthz", [](const net::HttpRequest&) { return net::HttpResponse{.body = "ok\n"}; });
   routes.add("GET", "/readyz", [this](const net::HttpRequest&) {
-    if (ingest_->read_only()) return net::HttpResponse{.status = 503, .body = fmt::format("the log is read-only: {}\n", ingest_->failure_text())};
-    if (state_ != NodeState::online) return net::HttpResponse{.status = 503, .body = fmt::format("no online: {}\n", to_string(state_))};
+    if (ingest_->read_only())
+      return net::HttpResponse{.status = 503,
+                               .body = fmt::format("the log is read-only: {}\n", ingest_->failure_text())};
+    if (state_ != NodeState::online)
+      return net::HttpResponse{.status = 503, .body = fmt::format("no online: {}\n", to_string(state_))};
     return net::HttpResponse{.body = "ok\n"};
   });
   routes.add("GET", "/metrics", [this](const net::HttpRequest&) { return metrics_.page(snapshot()); });
-  routes.add("PUT", "/state/{node}/{action}", [this](const net::HttpRequest& request) { return apply_action(request); });
+  routes.add("PUT", "/state/{node}/{action}",
+             [this](const net::HttpRequest& request) { return apply_action(request); });
   return routes;
 }
 
@@ -38,8 +46,10 @@ net::HttpRoutes Pump::routes() {
 net::HttpResponse Pump::apply_action(const net::HttpRequest& request) {
   const std::string& node = request.parameters.at("node");
   const std::string& action = request.parameters.at("action");
-  if (node != meta().node_id) return action_answer(kRefused, fmt::format("invalide nodeID {}, this pump's nodeID is {}", node, meta().node_id));
-  if (state_ != NodeState::online) return action_answer(kRefused, fmt::format("this pump's state is {}, apply {} failed!", to_string(state_), action));
+  if (node != meta().node_id)
+    return action_answer(kRefused, fmt::format("invalide nodeID {}, this pump's nodeID is {}", node, meta().node_id));
+  if (state_ != NodeState::online)
+    return action_answer(kRefused, fmt::format("this pump's state is {}, apply {} failed!", to_string(state_), action));
   if (action != "pause" && action != "close") return action_answer(kRefused, fmt::format("invalide action {}", action));
   begin_leaving(action == "pause" ? NodeState::pausing : NodeState::closing);
   return action_answer(kDone, fmt::format("apply action {} success!", action));

@@ -27,10 +27,13 @@ constexpr timespec kStopDeadline{.tv_sec = 9, .tv_nsec = 500'000'000};
 
 int exit_code_of(const absl::Status& status) {
   switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument: return kExitUsage;
+    case absl::StatusCode::kInvalidArgument:
+      return kExitUsage;
     case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kFailedPrecondition: return kExitNeedsHuman;
-    default: return kExitMayHeal;
+    case absl::StatusCode::kFailedPrecondition:
+      return kExitNeedsHuman;
+    default:
+      return kExitMayHeal;
   }
 }
 
@@ -42,8 +45,9 @@ sigset_t stop_signals() {
   return set;
 }
 
-// Waits for signals on a thread of its own: the first asks the pump to stop, a second (or a stop that takes too long) ends the
-// process at once. That is safe: what was acked is durable already. Block stop_signals() before any thread starts.
+// Waits for signals on a thread of its own: the first asks the pump to stop, a second (or a stop that takes too long)
+// ends the process at once. That is safe: what was acked is durable already. Block stop_signals() before any thread
+// starts.
 class SignalWatcher {
  public:
   explicit SignalWatcher(sluice::pump::Pump& pump) : pump_(pump), thread_([this] { watch(); }) {}

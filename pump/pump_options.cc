@@ -12,18 +12,35 @@ namespace {
 std::vector<Option> own_options(PumpOptions& o) {
   return {
       {.key = "addr", .flag = "addr", .field = &o.addr, .help = "where to listen, host:port"},
-      {.key = "advertise-addr", .flag = "advertise-addr", .field = &o.advertise_addr, .help = "how others reach this pump; default: addr"},
+      {.key = "advertise-addr",
+       .flag = "advertise-addr",
+       .field = &o.advertise_addr,
+       .help = "how others reach this pump; default: addr"},
       {.key = "data-dir", .flag = "data-dir", .field = &o.data_dir, .help = "the data folder"},
-      {.key = "node-id", .flag = "node-id", .field = &o.node_id, .help = "this pump's name; default: the folder's, else host name and port"},
-      {.key = "oracle", .flag = "oracle", .field = &o.oracle, .help = "take timestamps and the cluster id from the pump at host:port"},
-      {.key = "cluster-id", .flag = "cluster-id", .field = &o.cluster_id, .help = "the cluster; 0: the folder's, the oracle's, or a new one"},
+      {.key = "node-id",
+       .flag = "node-id",
+       .field = &o.node_id,
+       .help = "this pump's name; default: the folder's, else host name and port"},
+      {.key = "oracle",
+       .flag = "oracle",
+       .field = &o.oracle,
+       .help = "take timestamps and the cluster id from the pump at host:port"},
+      {.key = "cluster-id",
+       .flag = "cluster-id",
+       .field = &o.cluster_id,
+       .help = "the cluster; 0: the folder's, the oracle's, or a new one"},
       {.key = "time",
        .flag = "time",
        .field = &o.time,
        .help = "the cluster's time source; empty: the folder's, or what the first writer declares, else embedded",
        .choices = {"", "pd", "embedded", "writer"}},
       {.key = "log-file", .flag = "log-file", .field = &o.log_file, .help = "log into this file; empty: stderr"},
-      {.key = "log-level", .flag = "log-level", .field = &o.log_level, .help = "what is logged", .choices = {"debug", "info", "warn", "error"}, .short_flag = "L"},
+      {.key = "log-level",
+       .flag = "log-level",
+       .field = &o.log_level,
+       .help = "what is logged",
+       .choices = {"debug", "info", "warn", "error"},
+       .short_flag = "L"},
       {.key = "storage.segment-bytes",
        .flag = "segment-bytes",
        .field = &o.segment_bytes,
@@ -45,8 +62,14 @@ std::vector<Option> later_options(PumpOptions& o) {
       {.key = "registry", .flag = "registry", .field = &o.registry, .help = "an etcd that lists pumps and drainers"},
       {.key = "socket", .flag = "socket", .field = &o.socket, .help = "a unix socket to listen on"},
       {.key = "gc", .flag = "gc", .field = &o.gc, .help = "how long binlogs are kept; nothing is deleted"},
-      {.key = "", .flag = "metrics-addr", .field = &o.metrics_addr, .help = "a push gateway; scrape GET /metrics instead"},
-      {.key = "storage.stop-write-at-available-space", .flag = "", .field = &o.stop_write_at_available_space, .help = "space to leave free; a full disk refuses writes, retryably"},
+      {.key = "",
+       .flag = "metrics-addr",
+       .field = &o.metrics_addr,
+       .help = "a push gateway; scrape GET /metrics instead"},
+      {.key = "storage.stop-write-at-available-space",
+       .flag = "",
+       .field = &o.stop_write_at_available_space,
+       .help = "space to leave free; a full disk refuses writes, retryably"},
       {.key = "storage.sync-log", .flag = "", .field = &o.sync_log, .help = "what is acked is durable, always"},
       {.key = "security.ssl-ca", .flag = "", .field = &o.ssl_ca, .help = "TLS"},
       {.key = "security.ssl-cert", .flag = "", .field = &o.ssl_cert, .help = "TLS"},
@@ -61,13 +84,17 @@ std::vector<Option> later_options(PumpOptions& o) {
 std::vector<Option> ignored_options(PumpOptions& o) {
   std::vector<Option> options;
   const auto add = [&](std::string key, std::string flag) {
-    options.push_back({.key = std::move(key), .flag = std::move(flag), .field = &o.ignored, .help = "", .deprecated = true});
+    options.push_back(
+        {.key = std::move(key), .flag = std::move(flag), .field = &o.ignored, .help = "", .deprecated = true});
   };
   add("heartbeat-interval", "heartbeat-interval");
   add("gen-binlog-interval", "fake-binlog-interval");
-  for (const char* flag : {"metrics-interval", "max-message-size", "binlog-file-size", "binlog-slice-size", "log-rotate"}) add("", flag);
-  for (const char* key : {"kv_chan_cap", "slow_write_threshold", "kv.block-cache-capacity", "kv.block-restart-interval", "kv.block-size", "kv.compaction-L0-trigger",
-                          "kv.compaction-table-size", "kv.compaction-total-size", "kv.compaction-total-size-multiplier", "kv.write-buffer",
+  for (const char* flag :
+       {"metrics-interval", "max-message-size", "binlog-file-size", "binlog-slice-size", "log-rotate"})
+    add("", flag);
+  for (const char* key : {"kv_chan_cap", "slow_write_threshold", "kv.block-cache-capacity", "kv.block-restart-interval",
+                          "kv.block-size", "kv.compaction-L0-trigger", "kv.compaction-table-size",
+                          "kv.compaction-total-size", "kv.compaction-total-size-multiplier", "kv.write-buffer",
                           "kv.write-L0-pause-trigger", "kv.write-L0-slowdown-trigger"})
     add(std::string("storage.") + key, "");
   for (const char* flag : {"enable-debug", "enable-binlog-slice"})
@@ -77,13 +104,16 @@ std::vector<Option> ignored_options(PumpOptions& o) {
 
 absl::Status check_addresses(const PumpOptions& options) {
   SLUICE_ASSIGN_OR_RETURN(const net::HostPort listen, net::parse_host_port(options.addr));
-  if (!options.oracle.empty()) SLUICE_RETURN_IF_ERROR(annotate(net::parse_host_port(options.oracle).status(), "--oracle"));
+  if (!options.oracle.empty())
+    SLUICE_RETURN_IF_ERROR(annotate(net::parse_host_port(options.oracle).status(), "--oracle"));
   net::HostPort advertised = listen;
   if (!options.advertise_addr.empty()) {
     SLUICE_ASSIGN_OR_RETURN(advertised, net::parse_host_port(options.advertise_addr));
   }
   if (advertised.host.empty() || advertised.host == "0.0.0.0" || advertised.host == "::")
-    return absl::InvalidArgumentError(fmt::format("others can't reach this pump at `{}`; give --advertise-addr HOST:PORT", options.advertise_addr.empty() ? options.addr : options.advertise_addr));
+    return absl::InvalidArgumentError(
+        fmt::format("others can't reach this pump at `{}`; give --advertise-addr HOST:PORT",
+                    options.advertise_addr.empty() ? options.addr : options.advertise_addr));
   return absl::OkStatus();
 }
 
@@ -104,9 +134,14 @@ OptionTable pump_option_table(PumpOptions& options) {
 }
 
 absl::Status check_options(const PumpOptions& options) {
-  if (options.time == "pd") return absl::InvalidArgumentError("--time pd: not supported yet; accepted: embedded, writer");
-  if (options.time == "writer" && !options.oracle.empty()) return absl::InvalidArgumentError("--time writer and --oracle exclude each other: in writer time there is no oracle");
-  if (options.segment_bytes % 4096 != 0) return absl::InvalidArgumentError(fmt::format("storage.segment-bytes is {}; accepted: a multiple of 4096", options.segment_bytes));
+  if (options.time == "pd")
+    return absl::InvalidArgumentError("--time pd: not supported yet; accepted: embedded, writer");
+  if (options.time == "writer" && !options.oracle.empty())
+    return absl::InvalidArgumentError(
+        "--time writer and --oracle exclude each other: in writer time there is no oracle");
+  if (options.segment_bytes % 4096 != 0)
+    return absl::InvalidArgumentError(
+        fmt::format("storage.segment-bytes is {}; accepted: a multiple of 4096", options.segment_bytes));
   return check_addresses(options);
 }
 

@@ -35,7 +35,8 @@ TEST(PumpOptions, HasAPageThatSaysWhatTheTableSays) {
 }
 
 TEST(PumpOptions, TakesTheCommandLineOfTheContract) {
-  const auto options = parse({"--addr=127.0.0.1:0", "-data-dir", "/d", "--node-id", "pump-1", "--cluster-id", "7711588227002558183", "--time", "writer", "-L", "debug"});
+  const auto options = parse({"--addr=127.0.0.1:0", "-data-dir", "/d", "--node-id", "pump-1", "--cluster-id",
+                              "7711588227002558183", "--time", "writer", "-L", "debug"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->cluster_id, 7711588227002558183u);
   EXPECT_EQ(options->time_source(), net::TimeSource::writer);
@@ -43,8 +44,13 @@ TEST(PumpOptions, TakesTheCommandLineOfTheContract) {
 }
 
 TEST(PumpOptions, RefusesWhatDoesNotWorkYetRatherThanIgnoringIt) {
-  for (const std::vector<std::string>& given : std::vector<std::vector<std::string>>{
-           {"--pd-urls", "http://127.0.0.1:2379"}, {"--registry=etcd://h:1"}, {"--gc", "7"}, {"--socket", "unix:///x"}, {"--time", "pd"}, {"--metrics-addr=h:1"}}) {
+  for (const std::vector<std::string>& given :
+       std::vector<std::vector<std::string>>{{"--pd-urls", "http://127.0.0.1:2379"},
+                                             {"--registry=etcd://h:1"},
+                                             {"--gc", "7"},
+                                             {"--socket", "unix:///x"},
+                                             {"--time", "pd"},
+                                             {"--metrics-addr=h:1"}}) {
     const auto options = parse(given);
     ASSERT_FALSE(options.ok()) << given[0];
     EXPECT_THAT(std::string(message_of(options.status())), HasSubstr("not supported yet")) << given[0];
@@ -55,12 +61,15 @@ TEST(PumpOptions, TakesTheGoPumpsFileAndSaysWhatHasNoEffect) {
   PumpOptions options;
   const OptionTable table = pump_option_table(options);
   StringList warnings;
-  const char* text = "heartbeat-interval = 3\n[storage]\nsync-log = true\nkv_chan_cap = 7\n[storage.kv]\nblock-size = 1\n[security]\nssl-ca = ''\n";
+  const char* text =
+      "heartbeat-interval = 3\n[storage]\nsync-log = true\nkv_chan_cap = 7\n[storage.kv]\nblock-size = "
+      "1\n[security]\nssl-ca = ''\n";
   ASSERT_TRUE(apply_toml(table, text, "f", &warnings).ok());
   EXPECT_TRUE(check_options(options).ok());
   EXPECT_THAT(warnings, testing::SizeIs(3));
   EXPECT_THAT(warnings, Contains(HasSubstr("kv_chan_cap")));
-  EXPECT_THAT(std::string(message_of(apply_toml(table, "[security]\nssl-ca = 'ca.pem'\n", "f"))), HasSubstr("security.ssl-ca"));
+  EXPECT_THAT(std::string(message_of(apply_toml(table, "[security]\nssl-ca = 'ca.pem'\n", "f"))),
+              HasSubstr("security.ssl-ca"));
 }
 
 TEST(PumpOptions, RefusesAnAddressThatOthersCannotReach) {

@@ -12,7 +12,8 @@ constexpr int kConnectTries = 4;  // of the client's timeout each
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RemoteOracle>> RemoteOracle::connect(const std::string& address, uint64_t cluster_id, net::EventLoop& loop) {
+absl::StatusOr<std::unique_ptr<RemoteOracle>> RemoteOracle::connect(const std::string& address, uint64_t cluster_id,
+                                                                    net::EventLoop& loop) {
   std::unique_ptr<RemoteOracle> oracle(new RemoteOracle());
   net::OracleClientOptions options;
   options.address = address;
@@ -22,7 +23,10 @@ absl::StatusOr<std::unique_ptr<RemoteOracle>> RemoteOracle::connect(const std::s
   absl::Status status;
   for (int i = 0; i < kConnectTries; ++i) {
     std::promise<absl::Status> answered;
-    loop.post([&] { oracle->client_->fetch(1, [&](const absl::StatusOr<net::TsoRange>& range) { answered.set_value(range.status()); }); });
+    loop.post([&] {
+      oracle->client_->fetch(1,
+                             [&](const absl::StatusOr<net::TsoRange>& range) { answered.set_value(range.status()); });
+    });
     status = answered.get_future().get();
     if (status.ok()) return oracle;
     if (!absl::IsDeadlineExceeded(status)) break;
@@ -36,7 +40,8 @@ absl::StatusOr<std::unique_ptr<RemoteOracle>> RemoteOracle::connect(const std::s
 void RemoteOracle::take(uint32_t count, Answer answer) {
   client_->fetch(count, [count, answer = std::move(answer)](const absl::StatusOr<net::TsoRange>& range) {
     if (!range.ok()) return answer(range.status());
-    if (range->count < count) return answer(absl::UnavailableError(fmt::format("the oracle gave {} timestamps of {}", range->count, count)));
+    if (range->count < count)
+      return answer(absl::UnavailableError(fmt::format("the oracle gave {} timestamps of {}", range->count, count)));
     answer(range->first);
   });
 }

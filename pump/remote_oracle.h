@@ -17,7 +17,8 @@ class RemoteOracle final : public Oracle {
  public:
   // Waits for the first answer, some seconds at most. Errors: UNAVAILABLE when the oracle doesn't answer in time,
   // FAILED_PRECONDITION when it refuses us; both name the address.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<RemoteOracle>> connect(const std::string& address, uint64_t cluster_id, net::EventLoop& loop);
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<RemoteOracle>> connect(const std::string& address,
+                                                                             uint64_t cluster_id, net::EventLoop& loop);
 
   [[nodiscard]] uint64_t cluster_id() const { return *cluster_id_; }
   void take(uint32_t count, Answer answer) override;

@@ -13,13 +13,21 @@ Admission refuse(NackReason reason, std::string text) {
   return {.verdict = Admission::Verdict::refuse, .reason = reason, .text = std::move(text)};
 }
 
-Admission accepted() { return {}; }
-Admission absorbed() { return {.verdict = Admission::Verdict::absorb, .text = {}}; }
+Admission accepted() {
+  return {};
+}
+Admission absorbed() {
+  return {.verdict = Admission::Verdict::absorb, .text = {}};
+}
 
-bool commits(RecordKind kind) { return kind == RecordKind::commit || kind == RecordKind::decided_commit; }
+bool commits(RecordKind kind) {
+  return kind == RecordKind::commit || kind == RecordKind::decided_commit;
+}
 
 // The largest timestamp that a record carries. A stray's commit ts belongs to another pump's copy, yet was given out.
-Tso largest_of(const RecordHeader& header) { return Tso(std::max(header.start_ts, header.commit_ts)); }
+Tso largest_of(const RecordHeader& header) {
+  return Tso(std::max(header.start_ts, header.commit_ts));
+}
 
 }  // namespace
 
@@ -34,15 +42,20 @@ Admission Sorter::admit(const RecordHeader& header) {
 
 Admission Sorter::decide(const RecordHeader& header) {
   switch (header.kind) {
-    case RecordKind::prewrite: return admit_prewrite(header);
-    case RecordKind::prewrite_part: return admit_part(header);
+    case RecordKind::prewrite:
+      return admit_prewrite(header);
+    case RecordKind::prewrite_part:
+      return admit_part(header);
     case RecordKind::commit:
-    case RecordKind::decided_commit: return admit_commit(header);
+    case RecordKind::decided_commit:
+      return admit_commit(header);
     case RecordKind::rollback:
     case RecordKind::decided_rollback:
     case RecordKind::stray:
-    case RecordKind::abort: return admit_close(header);
-    case RecordKind::progress: return admit_progress(header);
+    case RecordKind::abort:
+      return admit_close(header);
+    case RecordKind::progress:
+      return admit_progress(header);
   }
   return refuse(NackReason::bad_record, fmt::format("record kind {} is unknown here", static_cast<int>(header.kind)));
 }
@@ -59,8 +72,10 @@ void Sorter::accept(const RecordHeader& header, uint64_t pending_commit_ts) {
 void Sorter::withdraw() {
   for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
     if (undo->pending_commit_ts != 0) pending_.erase(CommitTs(undo->pending_commit_ts));
-    if (undo->before) transactions_[undo->start] = *undo->before;
-    else transactions_.erase(undo->start);
+    if (undo->before)
+      transactions_[undo->start] = *undo->before;
+    else
+      transactions_.erase(undo->start);
     admitted_largest_ = undo->largest_before;
   }
   undo_.clear();
@@ -76,7 +91,8 @@ std::optional<Admission> Sorter::judge_repeated_prewrite(StartTs start) const {
   }
   if (outcome == Outcome::undecided) return std::nullopt;
   if (outcome == Outcome::aborted)
-    return refuse(NackReason::aborted, fmt::format("transaction {} was aborted here; write it again with a new start ts", start));
+    return refuse(NackReason::aborted,
+                  fmt::format("transaction {} was aborted here; write it again with a new start ts", start));
   return absorbed();
 }
 
@@ -99,13 +115,16 @@ Admission Sorter::admit_part(const RecordHeader& header) {
   const bool known = found != transactions_.end();
   if (auto repeated = judge_repeated_prewrite(StartTs(header.start_ts))) return *std::move(repeated);
 
-  const bool same = known && found->second.whole_hash == header.whole_hash && found->second.whole_bytes == header.whole_bytes;
+  const bool same =
+      known && found->second.whole_hash == header.whole_hash && found->second.whole_bytes == header.whole_bytes;
   // A writer that lost its connection sends again what wasn't acked; what the log has of the same payload stands.
   if (same && header.part_offset < found->second.part_end) return absorbed();
   const uint32_t expected = same ? found->second.part_end : 0;
   if (header.part_offset != expected)
-    return refuse(NackReason::bad_record, fmt::format("transaction {}: a part at offset {} came, the next is at {}; send it again from its first part",
-                                                      header.start_ts, header.part_offset, expected));
+    return refuse(
+        NackReason::bad_record,
+        fmt::format("transaction {}: a part at offset {} came, the next is at {}; send it again from its first part",
+                    header.start_ts, header.part_offset, expected));
   accept(header);
   Transaction& transaction = transactions_[header.start_ts];
   if (header.part_offset == 0) transaction = {.whole_hash = header.whole_hash, .whole_bytes = header.whole_bytes};
@@ -120,28 +139,34 @@ std::optional<StartTs> Sorter::owner_of(CommitTs commit) const {
   return std::nullopt;
 }
 
-bool Sorter::is_ordered(StartTs start, CommitTs commit) const { return owner_of(commit) == start; }
+bool Sorter::is_ordered(StartTs start, CommitTs commit) const {
+  return owner_of(commit) == start;
+}
 
 Admission Sorter::judge_second_end(const RecordHeader& header, Outcome outcome, uint64_t commit_ts) const {
   if (commits(header.kind)) {
     if (outcome == Outcome::aborted || outcome == Outcome::rolled_back)
-      return refuse(NackReason::aborted, fmt::format("transaction {} was {} here; its commit at {} cannot take effect", header.start_ts,
-                                                     outcome == Outcome::aborted ? "aborted" : "rolled back", header.commit_ts));
+      return refuse(NackReason::aborted,
+                    fmt::format("transaction {} was {} here; its commit at {} cannot take effect", header.start_ts,
+                                outcome == Outcome::aborted ? "aborted" : "rolled back", header.commit_ts));
     if (commit_ts == header.commit_ts) return absorbed();
-    return refuse(NackReason::bad_record,
-                  fmt::format("transaction {} has committed at {}; a commit at {} came", header.start_ts, commit_ts, header.commit_ts));
+    return refuse(NackReason::bad_record, fmt::format("transaction {} has committed at {}; a commit at {} came",
+                                                      header.start_ts, commit_ts, header.commit_ts));
   }
   if (outcome != Outcome::committed) return absorbed();
-  return refuse(NackReason::bad_record, fmt::format("transaction {} has committed at {}; a rollback came", header.start_ts, commit_ts));
+  return refuse(NackReason::bad_record,
+                fmt::format("transaction {} has committed at {}; a rollback came", header.start_ts, commit_ts));
 }
 
 Admission Sorter::judge_commit_without_prewrite(StartTs start, CommitTs commit) const {
   if (is_ordered(start, commit)) return absorbed();
   const auto found = transactions_.find(start.value);
   if (found != transactions_.end())
-    return refuse(NackReason::unknown_prewrite, fmt::format("commit {} of transaction {}: only {} of {} bytes of its prewrite have come", commit, start,
-                                                            found->second.part_end, found->second.whole_bytes));
-  return refuse(NackReason::unknown_prewrite, fmt::format("commit {} of transaction {}: its prewrite never came to this pump", commit, start));
+    return refuse(NackReason::unknown_prewrite,
+                  fmt::format("commit {} of transaction {}: only {} of {} bytes of its prewrite have come", commit,
+                              start, found->second.part_end, found->second.whole_bytes));
+  return refuse(NackReason::unknown_prewrite,
+                fmt::format("commit {} of transaction {}: its prewrite never came to this pump", commit, start));
 }
 
 Admission Sorter::admit_commit(const RecordHeader& header) {
@@ -154,15 +179,18 @@ Admission Sorter::admit_commit(const RecordHeader& header) {
     return judge_commit_without_prewrite(start, commit);
   }
   Transaction& transaction = found->second;
-  if (transaction.outcome != Outcome::undecided) return judge_second_end(header, transaction.outcome, transaction.commit_ts);
+  if (transaction.outcome != Outcome::undecided)
+    return judge_second_end(header, transaction.outcome, transaction.commit_ts);
 
   const std::optional<StartTs> owner = owner_of(commit);
   if (owner && *owner != start)
-    return refuse(NackReason::bad_record, fmt::format("commit ts {} of transaction {} is transaction {}'s", commit, start, *owner));
+    return refuse(NackReason::bad_record,
+                  fmt::format("commit ts {} of transaction {} is transaction {}'s", commit, start, *owner));
   const bool stale = owner.has_value();
   if (const Tso floor = std::max(transaction.bound, any_ts(published_)); !stale && any_ts(commit) <= floor)
-    return refuse(NackReason::commit_too_low,
-                  fmt::format("commit ts {} of transaction {} is not above {}: take the commit ts from the oracle after the prewrite's ack", commit, start, floor));
+    return refuse(NackReason::commit_too_low, fmt::format("commit ts {} of transaction {} is not above {}: take the "
+                                                          "commit ts from the oracle after the prewrite's ack",
+                                                          commit, start, floor));
   accept(header, stale ? 0 : commit.value);
   if (!stale) pending_.emplace(commit, Pending{.start = start});
   transaction.stale = stale;
@@ -180,7 +208,8 @@ Admission Sorter::admit_close(const RecordHeader& header) {
     return judge_second_end(header, settled->second.outcome, settled->second.commit_ts);
   }
   Transaction& transaction = found->second;
-  if (transaction.outcome != Outcome::undecided) return judge_second_end(header, transaction.outcome, transaction.commit_ts);
+  if (transaction.outcome != Outcome::undecided)
+    return judge_second_end(header, transaction.outcome, transaction.commit_ts);
   accept(header);
   transaction.outcome = header.kind == RecordKind::abort ? Outcome::aborted : Outcome::rolled_back;
   return accepted();
@@ -197,8 +226,10 @@ Admission Sorter::admit_progress(const RecordHeader& header) {
 void Sorter::durable(LogPosition position, const RecordHeader& header) {
   SLUICE_ASSERT(undo_.empty(), "records were neither kept nor withdrawn, count={}", undo_.size());
   durable_largest_ = std::max(durable_largest_, largest_of(header));
-  if (header.is_payload()) durable_prewrite(position, header);
-  else if (header.kind != RecordKind::progress) durable_end(header);
+  if (header.is_payload())
+    durable_prewrite(position, header);
+  else if (header.kind != RecordKind::progress)
+    durable_end(header);
 }
 
 void Sorter::durable_prewrite(LogPosition position, const RecordHeader& header) {
@@ -256,9 +287,13 @@ std::vector<storage::OrderEntry> Sorter::advance() {
   auto next = pending_.begin();
   for (; next != pending_.end() && any_ts(next->first) <= any_ts(resolved_); ++next) {
     const Pending& pending = next->second;
-    SLUICE_ASSERT(pending.durable, "commit_ts={} resolved={}", next->first, resolved_);                       // INV-4
-    SLUICE_ASSERT(any_ts(next->first) > any_ts(published_), "commit_ts={} published={}", next->first, published_);  // INV-3
-    entries.push_back({.commit_ts = next->first, .start_ts = pending.start, .prewrite = pending.prewrite, .prewrite_bytes = pending.prewrite_bytes});
+    SLUICE_ASSERT(pending.durable, "commit_ts={} resolved={}", next->first, resolved_);  // INV-4
+    SLUICE_ASSERT(any_ts(next->first) > any_ts(published_), "commit_ts={} published={}", next->first,
+                  published_);  // INV-3
+    entries.push_back({.commit_ts = next->first,
+                       .start_ts = pending.start,
+                       .prewrite = pending.prewrite,
+                       .prewrite_bytes = pending.prewrite_bytes});
   }
   pending_.erase(pending_.begin(), next);
   published_ = std::max(published_, resolved_);

@@ -1,7 +1,7 @@
 // Decides which records the log takes, pairs prewrites with their commits, and raises the resolved ts (design §3.2).
-// Each record is seen twice: admit() in append order, before the log takes it; durable() in log order, after. Replay feeds
-// the same two steps, so what a restart rebuilds is by construction what was there (ADR 2).
-// Contract: entries leave advance() in strictly ascending commit ts (INV-2); none is at or below a ts that was published
+// Each record is seen twice: admit() in append order, before the log takes it; durable() in log order, after. Replay
+// feeds the same two steps, so what a restart rebuilds is by construction what was there (ADR 2). Contract: entries
+// leave advance() in strictly ascending commit ts (INV-2); none is at or below a ts that was published
 //           before it (INV-3); each committed transaction leaves exactly once.
 // Threads:  one; no I/O, no clock.
 // Owns:     the open transactions, the commits above the resolved ts, and the recently settled start ts's. Borrows the
@@ -67,8 +67,8 @@ class Sorter {
   // Raises the resolved ts to what the durable records allow and returns the transactions that it passed. The caller
   // appends them to the index before the next admit().
   [[nodiscard]] std::vector<storage::OrderEntry> advance();
-  // An oracle's answer, asked for after everything settled so far had settled: resolves an idle pump. False, and nothing
-  // changes, while a transaction is open (its commit ts may lie below `ts`).
+  // An oracle's answer, asked for after everything settled so far had settled: resolves an idle pump. False, and
+  // nothing changes, while a transaction is open (its commit ts may lie below `ts`).
   bool publish(Tso ts);
 
   // What may be told to pullers: max(R, published oracle answers).

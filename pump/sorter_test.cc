@@ -259,21 +259,29 @@ class Interleavings {
   // Takes the start ts; prewrites; takes the commit ts once acked, and commits; repeats the commit.
   bool step(State& s, size_t i) {
     switch (s.step[i]++) {
-      case 0: s.start[i] = s.world.next_ts(); return true;
-      case 1: return s.world.prewrite(s.start[i]).accepted();
+      case 0:
+        s.start[i] = s.world.next_ts();
+        return true;
+      case 1:
+        return s.world.prewrite(s.start[i]).accepted();
       case 2:
         if (ends_[i] == End::none || !s.world.is_durable_prewrite(s.start[i])) return false;
         if (ends_[i] == End::rollback) return s.world.rollback(s.start[i]).accepted();
         s.commit[i] = s.world.next_ts();
         return s.world.commit(s.start[i], s.commit[i]).accepted();
-      case 3: return ends_[i] == End::commit_twice && s.world.commit(s.start[i], s.commit[i]).verdict == Verdict::absorb;
-      default: return false;
+      case 3:
+        return ends_[i] == End::commit_twice && s.world.commit(s.start[i], s.commit[i]).verdict == Verdict::absorb;
+      default:
+        return false;
     }
   }
 
   // Runs the schedule from scratch; false when its last choice is not possible.
   bool replay(const std::vector<size_t>& schedule) {
-    State s{.world = SorterWorld(), .step = std::vector<size_t>(ends_.size()), .start = std::vector<uint64_t>(ends_.size()), .commit = std::vector<uint64_t>(ends_.size())};
+    State s{.world = SorterWorld(),
+            .step = std::vector<size_t>(ends_.size()),
+            .start = std::vector<uint64_t>(ends_.size()),
+            .commit = std::vector<uint64_t>(ends_.size())};
     for (const size_t choice : schedule) {
       if (choice != kSettle) {
         if (!step(s, choice)) return false;
@@ -321,7 +329,8 @@ TEST(SorterExhaustively, KeepsTheDefinitionInEveryInterleavingOfThreeTransaction
   EXPECT_GT(Interleavings({End::commit, End::rollback, End::none}).run(), 10000u);
 }
 
-// Writers that obey the protocol but are late, repeat themselves, give up, or die; a log that lags; a pump that restarts.
+// Writers that obey the protocol but are late, repeat themselves, give up, or die; a log that lags; a pump that
+// restarts.
 class RandomSchedule {
  public:
   explicit RandomSchedule(uint64_t seed) : random_(seed), world_({.settled_remembered = 1 + below(20)}) {}
@@ -346,27 +355,36 @@ class RandomSchedule {
   void step() {
     switch (below(10)) {
       case 0:
-      case 1: begin(); break;
+      case 1:
+        begin();
+        break;
       case 2:
       case 3:
       case 4:
       case 5:
         if (!live_.empty()) go_on(live_[below(live_.size())]);
         break;
-      case 6: repeat(); break;
+      case 6:
+        repeat();
+        break;
       case 7:
-      case 8: world_.settle(1 + below(4)); break;
+      case 8:
+        world_.settle(1 + below(4));
+        break;
       case 9:
         if (one_in(4)) world_.publish();
         if (one_in(30)) restart();
         break;
-      default: break;
+      default:
+        break;
     }
   }
 
   void begin() {
     if (live_.size() < 12)
-      live_.push_back({.start = world_.next_ts(), .parts = one_in(4) ? 2 + static_cast<uint32_t>(below(3)) : 1, .rolls_back = one_in(5)});
+      live_.push_back({.start = world_.next_ts(),
+                       .parts = one_in(4) ? 2 + static_cast<uint32_t>(below(3)) : 1,
+                       .rolls_back = one_in(5)});
   }
 
   void send_prewrite(Transaction& t, uint32_t part) {
@@ -391,8 +409,10 @@ class RandomSchedule {
     }
     send_end(t);
     done_.push_back(t);
-    if (one_in(50)) live_.clear();  // the writer died: these never end
-    else std::erase_if(live_, [start = t.start](const Transaction& l) { return l.start == start; });
+    if (one_in(50))
+      live_.clear();  // the writer died: these never end
+    else
+      std::erase_if(live_, [start = t.start](const Transaction& l) { return l.start == start; });
   }
 
   void repeat() {
@@ -447,17 +467,31 @@ TEST(SorterAtRandom, KeepsTheDefinitionUnderRecordsThatObeyNothing) {
       const uint64_t start = 1 + below(15);
       switch (below(8)) {
         case 0:
-        case 1: world.prewrite(start); break;
-        case 2: world.part(start, static_cast<uint32_t>(below(3)), 3, below(2)); break;
-        case 3:
-        case 4: world.commit(start, start + 1 + below(30)); break;
-        case 5: world.rollback(start); break;
-        case 6: world.settle(1 + below(3)); break;
-        case 7:
-          if (below(10) == 0) world.restart();
-          else world.admit_and_withdraw({.kind = RecordKind::commit, .start_ts = start, .commit_ts = start + 1 + below(30)});
+        case 1:
+          world.prewrite(start);
           break;
-        default: break;
+        case 2:
+          world.part(start, static_cast<uint32_t>(below(3)), 3, below(2));
+          break;
+        case 3:
+        case 4:
+          world.commit(start, start + 1 + below(30));
+          break;
+        case 5:
+          world.rollback(start);
+          break;
+        case 6:
+          world.settle(1 + below(3));
+          break;
+        case 7:
+          if (below(10) == 0)
+            world.restart();
+          else
+            world.admit_and_withdraw(
+                {.kind = RecordKind::commit, .start_ts = start, .commit_ts = start + 1 + below(30)});
+          break;
+        default:
+          break;
       }
     }
   }

@@ -1,4 +1,5 @@
-// A sorter with a log and an oracle around it, and the definition of design §3.2 written down naively to hold it against.
+// A sorter with a log and an oracle around it, and the definition of design §3.2 written down naively to hold it
+// against.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,9 @@ class SorterWorld {
 
   [[nodiscard]] uint64_t next_ts() { return ++clock_; }
 
-  Admission prewrite(uint64_t start) { return admit({.kind = RecordKind::prewrite, .format = PayloadFormat::tidb, .body_bytes = 8, .start_ts = start}); }
+  Admission prewrite(uint64_t start) {
+    return admit({.kind = RecordKind::prewrite, .format = PayloadFormat::tidb, .body_bytes = 8, .start_ts = start});
+  }
   // Part `i` of `count`, each of one full body but the last.
   Admission part(uint64_t start, uint32_t i, uint32_t count, uint64_t whole_hash = 7) {
     const bool last = i + 1 == count;
@@ -32,7 +35,9 @@ class SorterWorld {
                   .part_offset = i * kRecordBodyBytesMax,
                   .whole_bytes = (count - 1) * kRecordBodyBytesMax + 8});
   }
-  Admission commit(uint64_t start, uint64_t commit) { return admit({.kind = RecordKind::commit, .start_ts = start, .commit_ts = commit}); }
+  Admission commit(uint64_t start, uint64_t commit) {
+    return admit({.kind = RecordKind::commit, .start_ts = start, .commit_ts = commit});
+  }
   Admission rollback(uint64_t start) { return admit({.kind = RecordKind::rollback, .start_ts = start}); }
   Admission progress(uint64_t ts) { return admit({.kind = RecordKind::progress, .start_ts = ts}); }
 
@@ -105,9 +110,11 @@ class SorterWorld {
     for (size_t i = 0; i < durable_; ++i) {
       largest = std::max({largest, log_[i].start_ts, log_[i].commit_ts});
       if (!log_[i].completes_prewrite()) continue;
-      const bool ended = std::any_of(log_.begin() + static_cast<ptrdiff_t>(i) + 1, log_.begin() + static_cast<ptrdiff_t>(durable_), [&](const RecordHeader& h) {
-        return h.start_ts == log_[i].start_ts && !h.is_payload() && h.kind != RecordKind::progress;
-      });
+      const bool ended =
+          std::any_of(log_.begin() + static_cast<ptrdiff_t>(i) + 1, log_.begin() + static_cast<ptrdiff_t>(durable_),
+                      [&](const RecordHeader& h) {
+                        return h.start_ts == log_[i].start_ts && !h.is_payload() && h.kind != RecordKind::progress;
+                      });
       if (!ended) bound_min = std::min(bound_min, largest);
     }
     return ResolvedTs(bound_min == UINT64_MAX ? largest : bound_min);
@@ -120,7 +127,8 @@ class SorterWorld {
   [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> defined_order(ResolvedTs resolved) const {
     std::set<std::pair<uint64_t, uint64_t>> order;
     for (size_t i = 0; i < durable_; ++i)
-      if (log_[i].kind == RecordKind::commit && log_[i].commit_ts <= resolved.value) order.emplace(log_[i].commit_ts, log_[i].start_ts);
+      if (log_[i].kind == RecordKind::commit && log_[i].commit_ts <= resolved.value)
+        order.emplace(log_[i].commit_ts, log_[i].start_ts);
     return {order.begin(), order.end()};
   }
 
@@ -147,10 +155,10 @@ class SorterWorld {
   size_t durable_ = 0;
   std::unique_ptr<storage::TsoIndex> index_;
   std::unique_ptr<Sorter> sorter_;
-  std::vector<std::pair<uint64_t, uint64_t>> emitted_;           // in this life
-  std::set<std::pair<uint64_t, uint64_t>> ever_emitted_;         // in any life
-  ResolvedTs promised_;                                          // in any life
-  ResolvedTs life_published_;                                    // the last oracle answer that this life published
+  std::vector<std::pair<uint64_t, uint64_t>> emitted_;    // in this life
+  std::set<std::pair<uint64_t, uint64_t>> ever_emitted_;  // in any life
+  ResolvedTs promised_;                                   // in any life
+  ResolvedTs life_published_;                             // the last oracle answer that this life published
 };
 
 }  // namespace sluice::pump

@@ -1,21 +1,29 @@
 #include "pump/status_page.h"
 
-#include <boost/json/src.hpp>
 #include <fmt/format.h>
+#include <boost/json/src.hpp>
 
 namespace sluice::pump {
 namespace {
 
 namespace json = boost::json;
 
-std::string quoted(std::string_view text) { return json::serialize(json::string(json::string_view(text.data(), text.size()))); }
+std::string quoted(std::string_view text) {
+  return json::serialize(json::string(json::string_view(text.data(), text.size())));
+}
 
-json::string_view view(std::string_view text) { return {text.data(), text.size()}; }
+json::string_view view(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 json::array pullers_json(const PumpStatus& status) {
   json::array list;
   for (const PullService::PullerStatus& p : status.pullers)
-    list.push_back({{"name", p.name}, {"address", p.address}, {"cursor", p.cursor.value}, {"credit_bytes", p.credit_bytes}, {"held_at_gap", p.held}});
+    list.push_back({{"name", p.name},
+                    {"address", p.address},
+                    {"cursor", p.cursor.value},
+                    {"credit_bytes", p.credit_bytes},
+                    {"held_at_gap", p.held}});
   return list;
 }
 
@@ -54,11 +62,24 @@ std::string detail_json(const PumpStatus& s) {
   page["open_transactions"] = n.open;
   page["pending_commits"] = n.pending;
   page["ordered_transactions"] = n.ordered;
-  page["log"] = {{"backend", n.log.backend}, {"batches", n.log.batches}, {"segments", n.log.segments}, {"bytes_written", n.log.bytes_written},
-                 {"record_bytes", n.log.record_bytes}, {"queued_bytes", n.queued_bytes}, {"recovered_bytes_read", n.log.recovered_bytes_read}};
-  page["counters"] = {{"records", n.ingest.records}, {"refused", n.ingest.refused}, {"absorbed", n.sorter.absorbed}, {"prewrites", n.sorter.prewrites},
-                      {"commits", n.sorter.commits}, {"rollbacks", n.sorter.rollbacks}, {"stale_copies", n.sorter.stale_copies},
-                      {"replay_ignored", s.replay_ignored}, {"pulled_transactions", n.pulls.transactions}, {"pulled_bytes", n.pulls.bytes}, {"gaps", n.pulls.gaps}};
+  page["log"] = {{"backend", n.log.backend},
+                 {"batches", n.log.batches},
+                 {"segments", n.log.segments},
+                 {"bytes_written", n.log.bytes_written},
+                 {"record_bytes", n.log.record_bytes},
+                 {"queued_bytes", n.queued_bytes},
+                 {"recovered_bytes_read", n.log.recovered_bytes_read}};
+  page["counters"] = {{"records", n.ingest.records},
+                      {"refused", n.ingest.refused},
+                      {"absorbed", n.sorter.absorbed},
+                      {"prewrites", n.sorter.prewrites},
+                      {"commits", n.sorter.commits},
+                      {"rollbacks", n.sorter.rollbacks},
+                      {"stale_copies", n.sorter.stale_copies},
+                      {"replay_ignored", s.replay_ignored},
+                      {"pulled_transactions", n.pulls.transactions},
+                      {"pulled_bytes", n.pulls.bytes},
+                      {"gaps", n.pulls.gaps}};
   page["writers"] = n.writers;
   page["pullers"] = pullers_json(s);
   return json::serialize(page) + "\n";

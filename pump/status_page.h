@@ -19,7 +19,7 @@ struct PumpStatus {
   uint64_t cluster_id = 0;
   std::string time_source;
   std::string data_dir;
-  uint64_t commit_ts = 0;   // a fresh timestamp; in writer time the largest seen
+  uint64_t commit_ts = 0;  // a fresh timestamp; in writer time the largest seen
   uint64_t replay_ignored = 0;
   std::string waiting_for;  // one line
   std::string failure;      // why the log is read-only; empty: it isn't

@@ -12,14 +12,16 @@ TEST(StatusPage, HasTheShapeThatToolsOfTiDbBinlogRead) {
   status.host = "127.0.0.1:8351";
   status.commit_ts = 470678107783692289;
   status.numbers.resolved_ts = 470678107089010689;
-  EXPECT_EQ(status_json(status),
-            R"({"status":{"pump-1":{"nodeId":"pump-1","host":"127.0.0.1:8351","state":"online","isAlive":false,"score":0,"label":null,)"
-            R"("maxCommitTS":470678107089010689,"updateTS":470678107783692289}},"CommitTS":470678107783692289,"Checkpoint":{},"ErrMsg":""})"
-            "\n");
+  EXPECT_EQ(
+      status_json(status),
+      R"({"status":{"pump-1":{"nodeId":"pump-1","host":"127.0.0.1:8351","state":"online","isAlive":false,"score":0,"label":null,)"
+      R"("maxCommitTS":470678107089010689,"updateTS":470678107783692289}},"CommitTS":470678107783692289,"Checkpoint":{},"ErrMsg":""})"
+      "\n");
 }
 
 TEST(StatusPage, AnswersAnActionIndentedAndEscaped) {
-  EXPECT_EQ(action_json(3, "invalide action \"x\""), "{\n  \"message\": \"invalide action \\\"x\\\"\",\n  \"code\": 3,\n  \"data\": null\n}\n");
+  EXPECT_EQ(action_json(3, "invalide action \"x\""),
+            "{\n  \"message\": \"invalide action \\\"x\\\"\",\n  \"code\": 3,\n  \"data\": null\n}\n");
 }
 
 }  // namespace

@@ -15,8 +15,10 @@ bool Timekeeper::has_oracle() const {
 absl::Status Timekeeper::declare(net::TimeSource source, bool log_is_empty) {
   if (source == net::TimeSource::unspecified || source == this->source()) return absl::OkStatus();
   if (source == net::TimeSource::writer && this->source() == net::TimeSource::unspecified && !log_is_empty)
-    return absl::FailedPreconditionError("writer time can be declared to a pump with an empty log only; use an empty --data-dir");
-  if (source == net::TimeSource::pd && oracle_ == nullptr) return absl::FailedPreconditionError("this pump has no placement driver");
+    return absl::FailedPreconditionError(
+        "writer time can be declared to a pump with an empty log only; use an empty --data-dir");
+  if (source == net::TimeSource::pd && oracle_ == nullptr)
+    return absl::FailedPreconditionError("this pump has no placement driver");
   SLUICE_RETURN_IF_ERROR(folder_.decide_time(source));
   spdlog::info("time source decided source={}", to_string(source));
   return absl::OkStatus();

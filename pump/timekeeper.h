@@ -1,7 +1,6 @@
-// What the pump knows of the oracle's time: which source the cluster has, the newest answer, and calls for fresher ones.
-// Contract: each ask() gets an answer that was requested after it; asks that wait share one call.
-// Threads:  the event loop's.
-// Owns:     nothing. Borrows the DataFolder, which keeps the decision, and the oracle, if any.
+// What the pump knows of the oracle's time: which source the cluster has, the newest answer, and calls for fresher
+// ones. Contract: each ask() gets an answer that was requested after it; asks that wait share one call. Threads:  the
+// event loop's. Owns:     nothing. Borrows the DataFolder, which keeps the decision, and the oracle, if any.
 #pragma once
 
 #include <functional>
@@ -23,8 +22,8 @@ class Timekeeper {
   [[nodiscard]] net::TimeSource source() const { return folder_.meta().time; }
   // False in writer time, and while nothing is decided: then only records tell time.
   [[nodiscard]] bool has_oracle() const;
-  // Decides an undecided source durably. FAILED_PRECONDITION when it is decided otherwise, or a pump with records in its
-  // log is asked for writer time.
+  // Decides an undecided source durably. FAILED_PRECONDITION when it is decided otherwise, or a pump with records in
+  // its log is asked for writer time.
   [[nodiscard]] absl::Status declare(net::TimeSource source, bool log_is_empty);
 
   [[nodiscard]] Tso newest() const { return newest_; }

@@ -21,8 +21,12 @@ std::optional<uint64_t> TsoAllocator::wanted_bound(uint64_t wall_ms) const {
   return now_ms + kBoundAheadMs;
 }
 
-void TsoAllocator::bound_is_durable(uint64_t bound_ms) { bound_ms_ = std::max(bound_ms_, bound_ms); }
+void TsoAllocator::bound_is_durable(uint64_t bound_ms) {
+  bound_ms_ = std::max(bound_ms_, bound_ms);
+}
 
-void TsoAllocator::raise(Tso ts) { last_ = std::max(last_, ts.value); }
+void TsoAllocator::raise(Tso ts) {
+  last_ = std::max(last_, ts.value);
+}
 
 }  // namespace sluice::pump

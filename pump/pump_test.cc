@@ -1,0 +1,439 @@
+#include "pump/pump.h"
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/status.h"
+#include "net/pull_client.h"
+#include "net/writer_client.h"
+#include "pump/recorded_binlogs_test.h"
+
+namespace sluice::pump {
+namespace {
+
+using net::TimeSource;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr std::chrono::seconds kPatience{30};
+
+struct Served {
+  uint64_t commit = 0, start = 0;
+  std::string payload;
+  friend bool operator==(const Served&, const Served&) = default;
+};
+
+// A blocking writer: one step at a time, or many with their outcomes collected.
+class TestWriter {
+ public:
+  TestWriter(net::EventLoop& loop, uint16_t port, TimeSource time) : loop_(loop) {
+    net::WriterClientOptions options;
+    options.address = fmt::format("127.0.0.1:{}", port);
+    options.time_source = time;
+    loop_.run_and_wait([&] { client_ = net::WriterClient::connect(std::move(options), loop_); });
+  }
+  ~TestWriter() {
+    loop_.run_and_wait([this] { client_.reset(); });
+  }
+  TestWriter(const TestWriter&) = delete;
+  TestWriter& operator=(const TestWriter&) = delete;
+
+  absl::Status prewrite(uint64_t start, std::string_view payload) {
+    return step([&](net::WriterClient& c, net::WriterClient::Done done) {
+      c.prewrite(StartTs(start), PayloadFormat::tidb, as_bytes(payload), std::move(done));
+    });
+  }
+  absl::Status commit(uint64_t start, uint64_t commit) {
+    return step([&](net::WriterClient& c, net::WriterClient::Done done) {
+      c.commit(StartTs(start), CommitTs(commit), std::move(done));
+    });
+  }
+  absl::Status rollback(uint64_t start) {
+    return step(
+        [&](net::WriterClient& c, net::WriterClient::Done done) { c.rollback(StartTs(start), std::move(done)); });
+  }
+  absl::Status progress(uint64_t ts) {
+    return step([&](net::WriterClient& c, net::WriterClient::Done done) { c.progress(Tso(ts), std::move(done)); });
+  }
+  absl::Status finish() {
+    return step([](net::WriterClient& c, net::WriterClient::Done done) { c.finish(std::move(done)); });
+  }
+
+ private:
+  absl::Status step(const std::function<void(net::WriterClient&, net::WriterClient::Done)>& call) {
+    auto done = std::make_shared<std::promise<absl::Status>>();
+    loop_.run_and_wait([&] { call(*client_, [done](const absl::Status& status) { done->set_value(status); }); });
+    auto outcome = done->get_future();
+    if (outcome.wait_for(kPatience) != std::future_status::ready)
+      return absl::DeadlineExceededError("no answer from the pump");
+    return outcome.get();
+  }
+
+  net::EventLoop& loop_;
+  std::unique_ptr<net::WriterClient> client_;
+};
+
+// Pulls until the pump has resolved `until`, met a gap, ended, or closed the connection.
+struct Pulled {
+  std::vector<Served> transactions;
+  uint64_t resolved = 0;
+  std::optional<net::Gap> gap;
+  std::optional<uint64_t> end;
+  bool timed_out = false;
+
+  void add(const RecordView& record) {
+    if (!record.header.is_payload()) {
+      transactions.push_back({.commit = record.header.commit_ts, .start = record.header.start_ts, .payload = {}});
+    } else {
+      transactions.back().payload += as_text(record.body);
+    }
+  }
+};
+
+class TestPuller {
+ public:
+  TestPuller(net::EventLoop& loop, uint16_t port, uint64_t after, uint64_t until, uint64_t credit_bytes = 1 << 20)
+      : loop_(loop), until_(until) {
+    net::PullClientOptions options;
+    options.address = fmt::format("127.0.0.1:{}", port);
+    options.after = CommitTs(after);
+    options.credit_bytes = credit_bytes;
+    net::PullEvents events;
+    events.on_data = [this](const std::string& run) {
+      const absl::Status whole = for_each_record(as_bytes(run), {}, [this](const RecordView& record) {
+        pulled_.add(record);
+        return absl::OkStatus();
+      });
+      EXPECT_TRUE(whole.ok()) << whole;
+      client_->grant(run.size());
+    };
+    events.on_resolved = [this](ResolvedTs ts) {
+      pulled_.resolved = ts.value;
+      if (ts.value >= until_) finish();
+    };
+    events.on_gap = [this](const net::Gap& gap) {
+      pulled_.gap = gap;
+      finish();
+    };
+    events.on_end = [this](CommitTs ts) {
+      pulled_.end = ts.value;
+      finish();
+    };
+    events.on_closed = [this](const absl::Status&) { finish(); };
+    loop_.run_and_wait([&] { client_ = net::PullClient::open(std::move(options), loop_, std::move(events)); });
+  }
+  ~TestPuller() {
+    loop_.run_and_wait([this] { client_.reset(); });
+  }
+  TestPuller(const TestPuller&) = delete;
+  TestPuller& operator=(const TestPuller&) = delete;
+
+  Pulled wait() {
+    const bool done = finished_.get_future().wait_for(kPatience) == std::future_status::ready;
+    loop_.run_and_wait([this] { client_.reset(); });
+    pulled_.timed_out = !done;
+    return pulled_;
+  }
+
+ private:
+  void finish() {
+    if (!std::exchange(done_, true)) finished_.set_value();
+  }
+
+  net::EventLoop& loop_;
+  const uint64_t until_;
+  std::unique_ptr<net::PullClient> client_;
+  Pulled pulled_;
+  bool done_ = false;
+  std::promise<void> finished_;
+};
+
+struct Fixture : testing::Test {
+  std::filesystem::path dir =
+      testing::TempDir() +
+      fmt::format("pump_test.{}.{}", ::getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
+  SystemClock clock;
+  net::EventLoop loop{"test-clients"};
+  std::unique_ptr<Pump> pump;
+
+  Fixture() { std::filesystem::remove_all(dir); }
+  ~Fixture() override {
+    pump.reset();
+    std::filesystem::remove_all(dir);
+  }
+
+  [[nodiscard]] PumpOptions options(const std::string& name = "pump-1") const {
+    PumpOptions o;
+    o.addr = "127.0.0.1:0";
+    o.data_dir = dir / name;
+    o.node_id = name;
+    o.segment_bytes = 16_MiB;
+    return o;
+  }
+  void start(PumpOptions o) {
+    auto started = Pump::start(std::move(o), clock);
+    ASSERT_TRUE(started.ok()) << started.status();
+    pump = *std::move(started);
+  }
+  void start(const std::string& time = "") {
+    PumpOptions o = options();
+    o.time = time;
+    start(std::move(o));
+  }
+  void restart(const std::string& time = "") {
+    ASSERT_TRUE(pump->stop().ok());
+    pump.reset();
+    start(time);
+  }
+
+  [[nodiscard]] Pulled pull(uint64_t until, uint64_t after = 0, uint64_t credit_bytes = 1 << 20) {
+    return TestPuller(loop, pump->port(), after, until, credit_bytes).wait();
+  }
+  [[nodiscard]] std::string http(const std::string& request_line) const {
+    boost::asio::io_context io;
+    boost::asio::ip::tcp::socket socket(io);
+    socket.connect({boost::asio::ip::address_v4::loopback(), pump->port()});
+    boost::asio::write(socket,
+                       boost::asio::buffer(request_line + " HTTP/1.1\r\nHost: pump\r\nConnection: close\r\n\r\n"));
+    std::string answer;
+    boost::system::error_code end;
+    boost::asio::read(socket, boost::asio::dynamic_buffer(answer), end);
+    return answer;
+  }
+};
+using PumpTest = Fixture;
+
+TEST_F(PumpTest, ServesWhatIsCommittedInCommitOrder) {
+  start("writer");
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.prewrite(10, "a").ok());
+  EXPECT_TRUE(writer.prewrite(20, "b").ok());
+  EXPECT_TRUE(writer.prewrite(25, "c").ok());
+  EXPECT_TRUE(writer.commit(20, 40).ok());
+  EXPECT_TRUE(writer.rollback(25).ok());
+  EXPECT_TRUE(writer.commit(10, 30).ok());
+  EXPECT_TRUE(writer.progress(50).ok());
+  EXPECT_TRUE(writer.finish().ok());
+  const Pulled all = pull(50);
+  EXPECT_FALSE(all.timed_out);
+  EXPECT_THAT(all.transactions, ElementsAre(Served{30, 10, "a"}, Served{40, 20, "b"}));
+  EXPECT_THAT(pull(50, 30).transactions, ElementsAre(Served{40, 20, "b"}));
+  EXPECT_EQ(pull(50, 50).resolved, 50u);
+}
+
+TEST_F(PumpTest, KeepsEverythingAckedAcrossARestart) {
+  start("writer");
+  {
+    TestWriter writer(loop, pump->port(), TimeSource::writer);
+    EXPECT_TRUE(writer.prewrite(10, "a").ok());
+    EXPECT_TRUE(writer.commit(10, 30).ok());
+    EXPECT_TRUE(writer.prewrite(40, "open over the restart").ok());
+  }
+  restart();
+  EXPECT_THAT(pull(40).transactions, ElementsAre(Served{30, 10, "a"}));
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.commit(10, 30).ok());  // repeated
+  EXPECT_TRUE(writer.commit(40, 50).ok());
+  EXPECT_THAT(pull(50).transactions, ElementsAre(Served{30, 10, "a"}, Served{50, 40, "open over the restart"}));
+}
+
+TEST_F(PumpTest, TakesATransactionLargerThanARecordAndLargerThanTheCredit) {
+  start("writer");
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  std::string large(20'000'000, 'x');
+  for (size_t i = 0; i < large.size(); i += 997) large[i] = static_cast<char>('a' + i % 26);
+  EXPECT_TRUE(writer.prewrite(10, large).ok());
+  EXPECT_TRUE(writer.commit(10, 30).ok());
+  const Pulled pulled = pull(30, 0, 1000);
+  ASSERT_EQ(pulled.transactions.size(), 1u);
+  EXPECT_TRUE(pulled.transactions[0].payload == large);
+}
+
+TEST_F(PumpTest, RefusesACommitThatIsTooLowNamingBothValues) {
+  start("writer");
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.prewrite(50, "a").ok());
+  EXPECT_TRUE(writer.prewrite(10, "b").ok());
+  const absl::Status refused = writer.commit(10, 45);
+  EXPECT_THAT(std::string(message_of(refused)), testing::AllOf(HasSubstr("45"), HasSubstr("50")));
+  EXPECT_TRUE(writer.commit(10, 51).ok());
+}
+
+TEST_F(PumpTest, RefusesATimestampAboveItsOwnOracle) {
+  start("embedded");
+  TestWriter writer(loop, pump->port(), TimeSource::unspecified);
+  const absl::Status refused = writer.prewrite(uint64_t{1} << 63, "a");
+  EXPECT_THAT(std::string(message_of(refused)), HasSubstr("oracle"));
+  const absl::Status progress = writer.progress(5);
+  EXPECT_THAT(std::string(message_of(progress)), HasSubstr("embedded"));
+}
+
+TEST_F(PumpTest, PublishesNothingOfItsClockBeforeTheFirstWriterHasDeclaredItsTime) {
+  start();
+  TestPuller early(loop, pump->port(), 0, 30);  // comes before any writer
+  {
+    TestWriter writer(loop, pump->port(), TimeSource::writer);
+    EXPECT_TRUE(writer.prewrite(10, "recorded long ago").ok());
+    EXPECT_TRUE(writer.commit(10, 30).ok());
+  }
+  EXPECT_THAT(early.wait().transactions, ElementsAre(Served{30, 10, "recorded long ago"}));
+  restart();
+  EXPECT_EQ(pump->meta().time, TimeSource::writer);
+}
+
+TEST_F(PumpTest, RefusesWriterTimeOnceItKeepsItsOwn) {
+  start("embedded");
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_THAT(std::string(message_of(writer.prewrite(10, "a"))), HasSubstr("embedded"));
+}
+
+TEST_F(PumpTest, ResolvesItsOwnTimeWhenIdleAndAboveItAfterARestart) {
+  start("embedded");
+  const Pulled first = pull(1);
+  EXPECT_FALSE(first.timed_out);
+  EXPECT_GT(first.resolved, 0u);
+  restart();
+  EXPECT_GT(pull(first.resolved + 1).resolved, first.resolved);  // INV-3
+}
+
+TEST_F(PumpTest, TakesTimestampsAndClusterIdFromAnotherPump) {
+  start("embedded");
+  PumpOptions second_options = options("pump-2");
+  second_options.oracle = fmt::format("127.0.0.1:{}", pump->port());
+  auto second = Pump::start(second_options, clock);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ((*second)->meta().cluster_id, pump->meta().cluster_id);
+  const Pulled here = pull(1);
+  const Pulled there = TestPuller(loop, (*second)->port(), 0, here.resolved + 1).wait();
+  EXPECT_GT(there.resolved, here.resolved);
+  EXPECT_THAT(std::string(message_of(
+                  TestWriter(loop, (*second)->port(), TimeSource::unspecified).prewrite(uint64_t{1} << 63, "a"))),
+              HasSubstr("oracle"));
+}
+
+TEST_F(PumpTest, ReportsAPayloadDamagedOnDiskAsAGapAndHoldsThere) {
+  PumpOptions o = options();
+  o.time = "writer";
+  start(std::move(o));
+  const std::string needle = "the payload that will be damaged on the disk";
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.prewrite(10, "sound").ok());
+  EXPECT_TRUE(writer.commit(10, 20).ok());
+  EXPECT_TRUE(writer.prewrite(30, needle).ok());
+  EXPECT_TRUE(writer.commit(30, 40).ok());
+  bool damaged = false;
+  for (const auto& entry : std::filesystem::directory_iterator(dir / "pump-1" / "log")) {
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const size_t at = bytes.find(needle);
+    if (at == std::string::npos) continue;
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put('T');
+    damaged = true;
+  }
+  ASSERT_TRUE(damaged);
+  const Pulled pulled = pull(50);
+  EXPECT_THAT(pulled.transactions, ElementsAre(Served{20, 10, "sound"}));
+  ASSERT_TRUE(pulled.gap.has_value());
+  EXPECT_EQ(pulled.gap->kind, net::GapKind::data_loss);
+  EXPECT_EQ(pulled.gap->first_available, CommitTs(40));
+}
+
+TEST_F(PumpTest, AnswersOverHttpWhatTheGoPumpsToolsAsk) {
+  start("embedded");
+  EXPECT_THAT(http("GET /status"), HasSubstr(R"({"status":{"pump-1":{"nodeId":"pump-1","host":"127.0.0.1:)"));
+  EXPECT_THAT(http("GET /metrics"), HasSubstr("binlog_pump_storage_max_commit_ts"));
+  EXPECT_THAT(http("GET /readyz"), HasSubstr("200 OK"));
+  EXPECT_THAT(http("GET /api/v1/status"), HasSubstr(R"("waiting_for":"nothing is open")"));
+  EXPECT_THAT(http("PUT /state/other/pause"), HasSubstr("invalide nodeID other, this pump's nodeID is pump-1"));
+  EXPECT_THAT(http("PUT /state/pump-1/dance"), HasSubstr("invalide action dance"));
+  EXPECT_THAT(http("PUT /state/pump-1/pause"), HasSubstr("apply action pause success!"));
+  pump->wait();
+  EXPECT_TRUE(pump->stop().ok());
+}
+
+TEST_F(PumpTest, ClosesOnlyWhenNothingIsOpenAndEachPullerHasTheEnd) {
+  start("writer");
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.prewrite(10, "a").ok());
+  TestPuller puller(loop, pump->port(), 0, UINT64_MAX);
+  EXPECT_THAT(http("PUT /state/pump-1/close"), HasSubstr("success"));
+  EXPECT_THAT(http("PUT /state/pump-1/pause"), HasSubstr("this pump's state is closing, apply pause failed!"));
+  EXPECT_THAT(http("GET /api/v1/status"), HasSubstr("resolved ts held by txn 10"));
+  EXPECT_TRUE(writer.commit(10, 30).ok());  // commits are taken in every state
+  const Pulled pulled = puller.wait();
+  EXPECT_THAT(pulled.transactions, ElementsAre(Served{30, 10, "a"}));
+  EXPECT_EQ(pulled.end, 30u);
+  pump->wait();
+  EXPECT_TRUE(pump->stop().ok());
+}
+
+TEST_F(PumpTest, RefusesASecondPumpOnItsFolderAndAnotherClustersFolder) {
+  start();
+  const auto second = Pump::start(options(), clock);
+  EXPECT_TRUE(absl::IsUnavailable(second.status())) << second.status();
+  ASSERT_TRUE(pump->stop().ok());
+  pump.reset();
+  PumpOptions other = options();
+  other.cluster_id = 1;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Pump::start(other, clock).status()));
+}
+
+// Sends a recording in its order, restarting the pump once in the middle, and compares with what the Go Pump served.
+class RecordedCluster : public Fixture, public testing::WithParamInterface<int> {};
+
+TEST_P(RecordedCluster, IsServedAsItsGoPumpServedIt) {
+  const RecordedBinlogs recorded{.dir = SLUICE_SOURCE_DIR "/tests/data/ddl"};
+  ASSERT_TRUE(recorded.exists(GetParam())) << recorded.dir;
+  start();
+  const std::vector<std::string> payloads = recorded.written(GetParam());
+  ASSERT_GT(payloads.size(), 100u);
+  uint64_t largest = 0;
+  auto writer = std::make_unique<TestWriter>(loop, pump->port(), TimeSource::writer);
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    if (i == payloads.size() / 2) {
+      writer.reset();
+      restart();
+      writer = std::make_unique<TestWriter>(loop, pump->port(), TimeSource::writer);
+    }
+    binlog::Binlog message;
+    ASSERT_TRUE(message.ParseFromString(payloads[i]));
+    const auto start_ts = static_cast<uint64_t>(message.start_ts());
+    const auto commit_ts = static_cast<uint64_t>(message.commit_ts());
+    absl::Status status;
+    if (message.tp() == binlog::Prewrite)
+      status = writer->prewrite(start_ts, payloads[i]);
+    else if (message.tp() == binlog::Commit)
+      status = writer->commit(start_ts, commit_ts);
+    else
+      status = writer->rollback(start_ts);
+    ASSERT_TRUE(status.ok()) << status;
+    largest = std::max({largest, start_ts, commit_ts});
+  }
+  ASSERT_TRUE(writer->progress(largest + 1).ok());
+
+  const std::vector<std::string> expected = recorded.served(GetParam());
+  const std::vector<Served> served = pull(largest + 1).transactions;
+  ASSERT_EQ(served.size(), expected.size());
+  for (size_t i = 0; i < served.size(); ++i) {
+    binlog::Binlog message;
+    ASSERT_TRUE(message.ParseFromString(served[i].payload));
+    ASSERT_THAT(expected[i], testing::StartsWith(fmt::format(R"({{"commit_ts":{},"start_ts":{},"ddl_job_id":{},)",
+                                                             served[i].commit, served[i].start, message.ddl_job_id())));
+    ASSERT_THAT(expected[i], HasSubstr(fmt::format(R"("prewrite_bytes":{},)", message.prewrite_value().size())));
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Pumps, RecordedCluster, testing::Values(1, 2));
+
+}  // namespace
+}  // namespace sluice::pump
