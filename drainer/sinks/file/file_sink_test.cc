@@ -232,7 +232,7 @@ TEST_F(FileSinkTest, ReopensAfterAnyDamageOrSaysWhere) {
   sink_.reset();
   std::ostringstream good;
   good << std::ifstream(last_file(), std::ios::binary).rdbuf();
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < 200; ++round) {
     std::string bytes = good.str();
     for (uint64_t flips = random() % 4; flips > 0; --flips) bytes[random() % bytes.size()] ^= static_cast<char>(1u << random() % 8);
     if (random() % 2 == 0) bytes.resize(random() % bytes.size());
