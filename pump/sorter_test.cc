@@ -452,7 +452,7 @@ TEST(SorterAtRandom, KeepsTheDefinitionUnderLateMissingAndRepeatedRecordsAndRest
     SCOPED_TRACE(fmt::format("seed={}", seed));
     emitted += RandomSchedule(seed).run(600);
   }
-  EXPECT_GT(emitted, 3000u) << "the schedules have stopped exercising anything, seed=" << first;
+  EXPECT_GT(emitted, 1500u) << "the schedules have stopped exercising anything, seed=" << first;
 }
 
 // Whatever a writer sends, the order stays an order: wrong timestamps and impossible steps are refused, never believed.
