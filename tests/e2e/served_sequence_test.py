@@ -26,7 +26,7 @@ class ServedSequence(ClusterTest):
         self.assert_served(cluster, self.probes(cluster, until))
         every = sorted(t["commit_ts"] for p in range(len(cluster.pumps)) for t in cluster.corpus.served(p))
         picks = random.Random(SEED)
-        for after in [every[0], every[-1], every[-1] - 1, *(picks.choice(every) + picks.choice((-1, 0, 1)) for _ in range(5))]:
+        for after in [every[0] - 1, every[0], every[-1] - 1, *(picks.choice(every) + picks.choice((-1, 0, 1)) for _ in range(5))]:
             self.assert_served(cluster, self.probes(cluster, until, after), after)
 
     def test_mixed_undisturbed_and_from_any_ts_in_the_middle(self):

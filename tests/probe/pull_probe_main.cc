@@ -33,11 +33,12 @@ struct Settings {
 class PullProbe {
  public:
   PullProbe(const Settings& settings, net::EventLoop& loop)
-      : settings_(settings), loop_(loop), retry_(loop.context()), last_(settings.after) {}
+      : settings_(settings), loop_(loop), retry_(loop.context()), last_(settings.after), resolved_(settings.after) {}
 
   std::future<absl::Status> ended() { return ended_.get_future(); }
 
   void connect() {
+    if (settings_.until != 0 && resolved_.value >= settings_.until) return end(absl::OkStatus());
     joiner_ = std::make_unique<TransactionJoiner>(
         [this](CommitTs commit, StartTs start, const std::string& payload) { return print(commit, start, payload); });
     net::PullEvents events;

@@ -39,7 +39,9 @@ def normal(value, kind):
     if value is None:
         return None
     if kind in SIGNIFICANT_DIGITS:
-        return f"%.{SIGNIFICANT_DIGITS[kind]}g" % (float(value) + 0.0)
+        # The recording rounds the largest double up to 1.79769313486232e+308, which would read back as infinity.
+        number = max(-sys.float_info.max, min(float(value), sys.float_info.max))
+        return f"%.{SIGNIFICANT_DIGITS[kind]}g" % (number + 0.0)
     if kind == "json":
         return json.dumps(json.loads(value), sort_keys=True, ensure_ascii=False)
     return value
