@@ -1,4 +1,4 @@
-"""Kills programs with -9 at random moments and starts them again; the seed reproduces which and when."""
+"""Kills programs with -9 at random moments and starts them again; the seed reproduces which, and the waits between."""
 import random
 import time
 
@@ -12,17 +12,16 @@ class Chaos:
         self.random = random.Random(seed)
         self.kills = []
 
-    def run(self, victims, times, seconds):
-        """`victims`: (node, restart) pairs. Kills `times` times, then leaves all running. A drainer that reached its --until
-        is left alone; any other end of a program is a failure."""
+    def run(self, groups, times, seconds):
+        """`groups`: lists of (node, restart) pairs. Kills `times` times, one of each group in turn, then leaves all running.
+        A drainer that reached its --until is left alone; any other end of a program is a failure."""
         deadline = time.monotonic() + seconds
-        victims = list(victims)
-        while len(self.kills) < times and victims:
-            self._pause(victims, self.random.uniform(*self.gap_seconds))
-            victims = [v for v in victims if v[0].program.running()]
-            if not victims:
+        while len(self.kills) < times:
+            self._pause(sum(groups, []), self.random.uniform(*self.gap_seconds))
+            groups = [running for group in groups if (running := [v for v in group if v[0].program.running()])]
+            if not groups:
                 break
-            node, restart = self.random.choice(victims)
+            node, restart = self.random.choice(groups[len(self.kills) % len(groups)])
             node.kill()
             self.kills.append(node.name)
             restart()

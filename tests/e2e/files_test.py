@@ -15,7 +15,7 @@ class IntoFiles(ClusterTest):
         calm.wait(120)
         start_killed = lambda: killed.start(until)
         start_killed()
-        done = Chaos(SEED, (0.02, 0.3)).run([(killed, start_killed)], kills, 120)
+        done = Chaos(SEED, (0.02, 0.3)).run([[(killed, start_killed)]], kills, 120)
         print(f"seed {SEED}: killed {done}")
         killed.wait(120)
         wanted, got = list(payloads(cluster.files_of(calm))), list(payloads(cluster.files_of(killed)))

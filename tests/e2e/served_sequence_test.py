@@ -41,7 +41,7 @@ class ServedSequence(ClusterTest):
         live = self.probes(cluster, cluster.corpus.last_commit_ts())
         replay = cluster.replay("--rate", "4000")
         chaos = Chaos(SEED)
-        kills = chaos.run([(pump, pump.start) for pump in cluster.pumps], KILLS, 120)
+        kills = chaos.run([[(pump, pump.start)] for pump in cluster.pumps], KILLS, 120)
         until = replay.wait()["progress_ts"]
         print(f"seed {SEED}: killed {kills}")
         self.assert_served(cluster, live)
