@@ -40,7 +40,7 @@ absl::Status Pump::open() {
   SLUICE_RETURN_IF_ERROR(open_folder_and_oracle());
   SLUICE_RETURN_IF_ERROR(open_log());
   SLUICE_RETURN_IF_ERROR(serve());
-  log_started();
+  loop_.run_and_wait([this] { log_started(); });  // it serves already: the order is the loop's
   return absl::OkStatus();
 }
 
