@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <set>
 
+#include "base/clock.h"
 #include "base/status.h"
+#include "drainer/sinks/file/file_sink.h"
 #include "drainer/sinks/mysql/mysql_sink.h"
 
 namespace sluice::drainer {
@@ -29,6 +31,10 @@ bool keeps_own_position(const DrainerConfig& config) {
 
 absl::StatusOr<std::unique_ptr<Sink>> make_sink(const DrainerConfig& config, uint64_t cluster_id) {
   if (keeps_own_position(config)) return make_mysql_sink(config, cluster_id);
+  if (config.dest_db_type == "file") {
+    static const SystemClock clock;  // without state; outlives every sink
+    return std::make_unique<FileSink>(FileSinkOptions{.folder = config.to.dir.empty() ? config.data_dir : config.to.dir}, clock);
+  }
   return absl::InvalidArgumentError(fmt::format("--dest-db-type {} is not supported yet", config.dest_db_type));
 }
 
