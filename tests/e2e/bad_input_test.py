@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Wrong usage, foreign data and broken bytes: each a clear error, and nothing lost."""
+import errno
 import json
 import socket
 import subprocess
@@ -133,6 +134,8 @@ class BrokenFrames(ClusterTest):
                         pass
                 except ConnectionError:
                     pass  # reset: closed as well
+                except OSError as error:  # ENOTCONN: closed before the shutdown
+                    self.assertEqual(error.errno, errno.ENOTCONN)
                 self.assertTrue(cluster.pumps[0].healthy())
         until = cluster.replay().wait()["progress_ts"]
         self.assertEqual(cluster.probe(cluster.pumps[0], until).wait(), cluster.corpus.served(0))
