@@ -44,6 +44,10 @@ class Cluster:
     def replay(self, *arguments):
         return self._own(Replay(self.folder, self.pumps, self.corpus.recordings, arguments)).start()
 
+    def replay_lasting(self, seconds):
+        """A replay slow enough that what happens meanwhile happens in its middle: nothing is complete before its end."""
+        return self.replay("--rate", round(self.corpus.transactions / seconds, 3))
+
     def probe(self, pump, until, after=0):
         return self._own(Probe(self.folder, pump, self.corpus.cluster_id, until, after)).start()
 

@@ -12,6 +12,7 @@ class Corpus:
         self.truth = self.folder / "truth.tar.zst"
         self.ddl_history = self.folder / "ddl_history.json.zst"
         self.cluster_id = {"mixed": 7711588227002558183, "ddl": 7711594189174298413}[name]
+        self.transactions = {"mixed": 10823, "ddl": 371}[name]
 
     def served(self, pump):
         """What Go Pump `pump` (from 0) served of its recording, oldest first."""

@@ -9,15 +9,18 @@ class IntoFiles(ClusterTest):
     def check(self, corpus, kills):
         cluster = self.cluster(corpus)
         cluster.start_pumps()
-        until = cluster.replay().wait()["progress_ts"]
+        until = cluster.corpus.last_commit_ts()
         calm, killed = cluster.drainer_to_files("calm"), cluster.drainer_to_files("killed")
         calm.start(until)
-        calm.wait(120)
         start_killed = lambda: killed.start(until)
         start_killed()
-        done = Chaos(SEED, (0.02, 0.3)).run([[(killed, start_killed)]], kills, 120)
-        print(f"seed {SEED}: killed {done}")
-        killed.wait(120)
+        replay = cluster.replay_lasting(kills * 0.4)
+        done = Chaos(SEED, (0.02, 0.4)).run([[(killed, start_killed)]], kills, 120)
+        print(f"seed {SEED}: {len(done)} kills")
+        self.assertEqual(len(done), kills)
+        replay.wait()
+        for drainer in (calm, killed):
+            drainer.wait(120)
         wanted, got = list(payloads(cluster.files_of(calm))), list(payloads(cluster.files_of(killed)))
         recorded = len(list(payloads_of_recording(cluster.corpus)))
         self.assertEqual(len(wanted), recorded, "events: ours, the Go Drainer's")
@@ -29,7 +32,7 @@ class IntoFiles(ClusterTest):
         self.check("mixed", KILLS)
 
     def test_ddl_survives_kills_byte_by_byte(self):
-        self.check("ddl", 2)
+        self.check("ddl", KILLS)
 
 
 def payloads_of_recording(corpus):

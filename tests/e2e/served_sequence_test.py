@@ -39,9 +39,10 @@ class ServedSequence(ClusterTest):
         cluster = self.cluster("mixed")
         cluster.start_pumps()
         live = self.probes(cluster, cluster.corpus.last_commit_ts())
-        replay = cluster.replay("--rate", "4000")
+        replay = cluster.replay_lasting(KILLS * 0.6)
         chaos = Chaos(SEED)
         kills = chaos.run([[(pump, pump.start)] for pump in cluster.pumps], KILLS, 120)
+        self.assertTrue(replay.program.running(), "the replay was done before the last kill")
         until = replay.wait()["progress_ts"]
         print(f"seed {SEED}: killed {kills}")
         self.assert_served(cluster, live)
