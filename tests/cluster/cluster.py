@@ -1,4 +1,5 @@
 """A whole cluster below one temporary folder; leaving its `with` block ends every program and removes the folder."""
+import atexit
 import pathlib
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ class Cluster:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
         self.pumps, self.others = [], []
         self.mariadb = None
+        if dies_with_us:
+            atexit.register(self.close)  # an interrupted unittest runs no clean-up of its own
 
     def __enter__(self):
         return self

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import unittest
@@ -44,8 +45,12 @@ class ClusterTest(unittest.TestCase):
         return result
 
 
+def interrupt(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main():
-    if len(sys.argv) > 1 and sys.argv[1] == "--list":
-        return 0
+    signal.signal(signal.SIGTERM, interrupt)  # a time limit ends as Ctrl-C does: programs ended, folders removed
     print(f"seed {SEED} (SLUICE_SEED={SEED} repeats it)", flush=True)
     unittest.main(verbosity=2)
