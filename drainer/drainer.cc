@@ -190,6 +190,11 @@ absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const Pull
   SLUICE_ASSIGN_OR_RETURN(Translation translation,
                           translator_.translate(pulled.start_ts, pulled.commit_ts, pulled.payload));
   if (translation.skipped == SkipReason::none) return translation.transaction;
+  if (translation.skipped == SkipReason::ddl_unsupported) {
+    ++ddls_left_out_;
+    spdlog::info("DDL skipped: it changes no row reason={} commit_ts={}", to_string(translation.skipped),
+                 pulled.commit_ts);
+  }
   spdlog::debug("skipped commit_ts={} reason={}", pulled.commit_ts, to_string(translation.skipped));
   return nullptr;
 }
@@ -242,11 +247,13 @@ DrainerSnapshot Drainer::snapshot_on_loop() const {
                            .dest_db_type = config_.dest_db_type,
                            .pipeline = {},
                            .pumps = {},
+                           .ddls_left_out = ddls_left_out_,
                            .synced = false,
                            .now = clock_.wall_now()};
   {
     const std::lock_guard lock(mutex_);
     if (pipeline_) snapshot.pipeline = pipeline_->status();
+    if (sink_) snapshot.ddls_left_out += sink_->ddls_left_out();
   }
   for (const auto& source : sources_) snapshot.pumps.push_back(source->status());
   snapshot.synced = snapshot.ready() &&

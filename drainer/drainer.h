@@ -90,6 +90,7 @@ class Drainer {
   CreditPool pool_;
   MergeInbox inbox_;
   DrainerMetrics metrics_;
+  std::atomic<uint64_t> ddls_left_out_{0};  // before the sink: jobs of the source cluster alone
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -31,6 +31,8 @@ struct DrainerMetrics::Families {
   GaugeFamily& pump_position = gauge("binlog_drainer_pump_position", "position of each pump, physical ms");
   GaugeFamily& checkpoint_tso = gauge("binlog_drainer_checkpoint_tso", "what is durable downstream, physical ms");
   CounterFamily& ddl_jobs = counter("binlog_drainer_ddl_jobs_total", "DDLs given to the sink");
+  CounterFamily& ddls_left_out = counter("binlog_drainer_ddls_left_out_total",
+                                         "DDLs that change no row and that the downstream has no counterpart for");
   CounterFamily& event = counter("binlog_drainer_event", "row changes and DDLs given to the sink");
   GaugeFamily& lag = gauge("binlog_drainer_lag_seconds", "age of what is durable downstream");
   GaugeFamily& resolved_tso = gauge("binlog_drainer_resolved_tso", "merged resolved ts, physical ms");
@@ -59,6 +61,7 @@ net::HttpResponse DrainerMetrics::page(const DrainerSnapshot& snapshot) {
   set(f.resolved_tso, {}, static_cast<double>(p.resolved.physical_ms()));
   set(f.lag, {}, snapshot.lag_seconds());
   raise(f.ddl_jobs, {}, p.ddls);
+  raise(f.ddls_left_out, {}, snapshot.ddls_left_out);
   raise(f.event, {{"type", "Insert"}}, p.rows_inserted);
   raise(f.event, {{"type", "Update"}}, p.rows_updated);
   raise(f.event, {{"type", "Delete"}}, p.rows_removed);

@@ -135,8 +135,10 @@ TEST_F(DrainerTest, TakesEveryTransactionThatTheRecordedPumpsServedInTheirGlobal
   resolve_all(expected.back());
   config.until = expected.back();
   ASSERT_TRUE(run().ok());
-  const PipelineStatus status = drainer->snapshot().pipeline;
+  const DrainerSnapshot snapshot = drainer->snapshot();
+  const PipelineStatus& status = snapshot.pipeline;
   EXPECT_EQ(status.transactions, expected.size());
+  EXPECT_EQ(snapshot.ddls_left_out, 3u);  // CREATE and DROP PLACEMENT POLICY, and ALTER TABLE … PLACEMENT POLICY
   std::vector<uint64_t> submitted = sink->submitted();
   EXPECT_EQ(submitted.size(), expected.size() - status.skipped);
   EXPECT_TRUE(std::includes(expected.begin(), expected.end(), submitted.begin(), submitted.end()));

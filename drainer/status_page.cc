@@ -88,10 +88,11 @@ std::string detailed_status(const DrainerSnapshot& snapshot) {
   for (const PullSourceStatus& pump : snapshot.pumps) pumps += (pumps.empty() ? "" : ",") + pump_json(pump);
   return fmt::format(
       R"({{"node_id":{},"dest_db_type":{},"state":{},"ready":{},"waits_for":{},"start_ts":{},"submitted_ts":{},"resolved_ts":{},"durable_ts":{},"lag_seconds":{:.3f},)"
-      R"("transactions":{},"rows":{},"rows_inserted":{},"rows_updated":{},"rows_removed":{},"ddls":{},"skipped":{},"repeated":{},"duplicates":{},"payload_bytes":{},"pumps":[{}]}})",
+      R"("transactions":{},"rows":{},"rows_inserted":{},"rows_updated":{},"rows_removed":{},"ddls":{},"ddls_left_out":{},"skipped":{},"repeated":{},"duplicates":{},"payload_bytes":{},"pumps":[{}]}})",
       json_text(snapshot.node_id), json_text(snapshot.dest_db_type), json_text(to_string(p.state)), snapshot.ready(),
       json_text(snapshot.waits_for()), p.start, p.submitted, p.resolved, p.durable, snapshot.lag_seconds(),
-      p.transactions, p.rows(), p.rows_inserted, p.rows_updated, p.rows_removed, p.ddls, p.skipped, p.repeated,
+      p.transactions, p.rows(), p.rows_inserted, p.rows_updated, p.rows_removed, p.ddls,
+      snapshot.ddls_left_out, p.skipped, p.repeated,
       p.duplicates, p.payload_bytes, pumps);
 }
 

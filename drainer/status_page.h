@@ -17,6 +17,7 @@ struct DrainerSnapshot {
   std::string dest_db_type;
   PipelineStatus pipeline;
   std::vector<PullSourceStatus> pumps;
+  uint64_t ddls_left_out = 0;  // row-neutral DDLs that the downstream has no counterpart for
   bool synced = false;  // no transaction for synced-check-time
   std::chrono::system_clock::time_point now;
 

@@ -1,6 +1,7 @@
 // The seam between the drainer's pipeline and what it writes to.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include <absl/status/status.h>
@@ -42,6 +43,9 @@ class Sink {
 
   // The persisted position (INV-7).
   [[nodiscard]] virtual CommitTs durable_through() const = 0;
+
+  // DDLs that change no row, have no counterpart downstream and were left out with a log line. Any thread.
+  [[nodiscard]] virtual uint64_t ddls_left_out() const { return 0; }
 
   // Flushes nothing; lets go of the downstream. Idempotent.
   virtual void close() = 0;

@@ -179,7 +179,8 @@ absl::Status MysqlSink::apply_rows(const Pack& pack) {
                            {.packet_bytes_target = std::min(options_.packet_bytes_target, packet_bytes_max),
                             .packet_bytes_max = packet_bytes_max});
   const CommitTs through = pack.back()->commit_ts;
-  SqlPacket packet = progress_.advance_sql(through, pack.back()->rows.size());
+  const std::vector<RowChange>& last_rows = pack.back()->rows;
+  SqlPacket packet = progress_.advance_sql(through, last_rows.empty() ? 0 : last_rows.back().ordinal);
   uint64_t rows = 0;
   do {
     SLUICE_RETURN_IF_ERROR(statements.fill(packet));

@@ -61,6 +61,7 @@ class MysqlSink final : public Sink {
   void close() override;
 
   [[nodiscard]] MysqlSinkCounters counters() const;
+  [[nodiscard]] uint64_t ddls_left_out() const override { return counters().ddl.skipped_row_neutral; }
 
  private:
   using Pack = std::vector<std::shared_ptr<const Transaction>>;

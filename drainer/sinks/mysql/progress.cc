@@ -130,13 +130,13 @@ absl::Status Progress::take_over(MysqlConnection& connection, CommitTs at_least,
   return absl::OkStatus();
 }
 
-SqlPacket Progress::advance_sql(CommitTs through, uint64_t last_row_count) const {
+SqlPacket Progress::advance_sql(CommitTs through, uint64_t last_row) const {
   SqlPacket packet;
   packet.append("BEGIN", {});
   packet.append(
       fmt::format("UPDATE `tidb_binlog`.`sluice_progress` SET seq={}, commit_ts={}, first_row=0, last_row={} "
                   "WHERE {} AND epoch={} AND seq={}",
-                  sequence_ + 1, through, last_row_count == 0 ? 0 : last_row_count - 1, where_slot(), epoch_, sequence_),
+                  sequence_ + 1, through, last_row, where_slot(), epoch_, sequence_),
       {.rows = 1, .commit_ts = through, .table = nullptr, .what = "fence"});
   // Exactly at the position, so TiDB-Binlog's drainer may go on from it without its safe mode.
   packet.append(

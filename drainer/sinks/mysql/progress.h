@@ -37,8 +37,8 @@ class Progress {
   // downstream that has no row of ours and no TiDB-Binlog checkpoint.
   [[nodiscard]] absl::Status take_over(MysqlConnection& connection, CommitTs at_least, const std::atomic<bool>& stop);
 
-  // Moves the row, and TiDB-Binlog's checkpoint with it, to `through`; rows counts what the transaction carries of it.
-  [[nodiscard]] SqlPacket advance_sql(CommitTs through, uint64_t last_row_count) const;
+  // Moves the row, and TiDB-Binlog's checkpoint with it, to `through`; `last_row` is the ordinal of its last row, 0 without rows.
+  [[nodiscard]] SqlPacket advance_sql(CommitTs through, uint64_t last_row) const;
   void confirm(CommitTs through);
 
   [[nodiscard]] CommitTs position() const { return position_; }
