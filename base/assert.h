@@ -17,8 +17,8 @@ namespace sluice {
 }  // namespace sluice
 
 // SLUICE_ASSERT(ts > last_, "ts={} last={}", ts, last_);  // INV-2
-#define SLUICE_ASSERT(condition, ...)                                                                       \
-  do {                                                                                                      \
-    if (!(condition)) [[unlikely]]                                                                          \
+#define SLUICE_ASSERT(condition, ...)                                                                             \
+  do {                                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                                \
       ::sluice::assert_failed(#condition, __FILE__, __LINE__, std::string(__VA_OPT__(fmt::format(__VA_ARGS__)))); \
   } while (false)

@@ -18,7 +18,7 @@ using MutableByteSpan = std::span<std::byte>;
 static_assert(std::endian::native == std::endian::little, "every format here is little endian and stored as is");
 
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 [[nodiscard]] inline T load_le(const std::byte* from) {
   T value;
   std::memcpy(&value, from, sizeof(T));
@@ -26,7 +26,7 @@ template <class T>
 }
 
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 inline void store_le(std::byte* to, T value) {
   std::memcpy(to, &value, sizeof(T));
 }
@@ -57,9 +57,15 @@ inline void store_le(std::byte* to, T value) {
 }
 
 inline namespace literals {
-[[nodiscard]] constexpr uint64_t operator""_KiB(unsigned long long n) { return n << 10; }
-[[nodiscard]] constexpr uint64_t operator""_MiB(unsigned long long n) { return n << 20; }
-[[nodiscard]] constexpr uint64_t operator""_GiB(unsigned long long n) { return n << 30; }
+[[nodiscard]] constexpr uint64_t operator""_KiB(unsigned long long n) {
+  return n << 10;
+}
+[[nodiscard]] constexpr uint64_t operator""_MiB(unsigned long long n) {
+  return n << 20;
+}
+[[nodiscard]] constexpr uint64_t operator""_GiB(unsigned long long n) {
+  return n << 30;
+}
 }  // namespace literals
 
 }  // namespace sluice

@@ -6,6 +6,8 @@
 
 namespace sluice {
 
-uint64_t xxh3(ByteSpan bytes, uint64_t seed) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
+uint64_t xxh3(ByteSpan bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
 
 }  // namespace sluice

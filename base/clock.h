@@ -14,7 +14,9 @@ class Clock {
 
 class SystemClock final : public Clock {
  public:
-  [[nodiscard]] std::chrono::system_clock::time_point wall_now() const override { return std::chrono::system_clock::now(); }
+  [[nodiscard]] std::chrono::system_clock::time_point wall_now() const override {
+    return std::chrono::system_clock::now();
+  }
   [[nodiscard]] std::chrono::steady_clock::time_point now() const override { return std::chrono::steady_clock::now(); }
 };
 

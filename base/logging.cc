@@ -10,9 +10,11 @@ namespace sluice {
 absl::Status set_up_logging(const LogOptions& options) {
   const auto level = spdlog::level::from_str(options.level);
   if (level == spdlog::level::off && options.level != "off")
-    return absl::InvalidArgumentError(fmt::format("log level is `{}`; accepted: debug, info, warn, error", options.level));
+    return absl::InvalidArgumentError(
+        fmt::format("log level is `{}`; accepted: debug, info, warn, error", options.level));
   try {
-    auto logger = options.file.empty() ? spdlog::stderr_logger_mt("sluice") : spdlog::basic_logger_mt("sluice", options.file);
+    auto logger =
+        options.file.empty() ? spdlog::stderr_logger_mt("sluice") : spdlog::basic_logger_mt("sluice", options.file);
     logger->set_level(level);
     logger->set_pattern("[%Y/%m/%d %H:%M:%S.%e %z] [%^%l%$] %v");
     logger->flush_on(spdlog::level::info);

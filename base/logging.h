@@ -10,7 +10,7 @@
 namespace sluice {
 
 struct LogOptions {
-  std::string file;          // empty: stderr
+  std::string file;            // empty: stderr
   std::string level = "info";  // debug, info, warn, error
 };
 

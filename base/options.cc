@@ -6,9 +6,9 @@
 #include <memory>
 #include <sstream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <toml++/toml.h>
+#include <CLI/CLI.hpp>
 
 #include "base/assert.h"
 #include "base/status.h"
@@ -36,12 +36,14 @@ template <class T>
 absl::Status check_range(const Option& option, T value, bool from_flag) {
   const auto v = static_cast<double>(value);
   if ((option.min && v < *option.min) || (option.max && v > *option.max))
-    return absl::InvalidArgumentError(fmt::format("{} is {}; accepted: {}", option_name(option, from_flag), value, range_text(option)));
+    return absl::InvalidArgumentError(
+        fmt::format("{} is {}; accepted: {}", option_name(option, from_flag), value, range_text(option)));
   return absl::OkStatus();
 }
 
 absl::Status wrong_type(const Option& option, std::string_view value, std::string_view wanted, bool from_flag) {
-  return absl::InvalidArgumentError(fmt::format("{} is `{}`; accepted: {}", option_name(option, from_flag), value, wanted));
+  return absl::InvalidArgumentError(
+      fmt::format("{} is `{}`; accepted: {}", option_name(option, from_flag), value, wanted));
 }
 
 template <class T>
@@ -73,9 +75,12 @@ struct SetFromText {
   std::string_view text;
 
   absl::Status operator()(bool* field) const {
-    if (text == "true" || text == "1") *field = true;
-    else if (text == "false" || text == "0") *field = false;
-    else return wrong_type(option, text, "true, false", true);
+    if (text == "true" || text == "1")
+      *field = true;
+    else if (text == "false" || text == "0")
+      *field = false;
+    else
+      return wrong_type(option, text, "true, false", true);
     return absl::OkStatus();
   }
   absl::Status operator()(int64_t* field) const { return set_number(option, field, text); }
@@ -93,14 +98,17 @@ struct SetFromText {
     *field = split_list(text);
     return absl::OkStatus();
   }
-  absl::Status operator()(TableRows*) const { return wrong_type(option, text, "tables, in the config file only", true); }
+  absl::Status operator()(TableRows*) const {
+    return wrong_type(option, text, "tables, in the config file only", true);
+  }
 };
 
 absl::StatusOr<std::map<std::string, std::string>> table_row(const Option& option, const toml::node& node) {
   if (!node.is_table()) return wrong_type(option, "another value", "tables of strings", false);
   std::map<std::string, std::string> row;
   for (const auto& [key, value] : *node.as_table()) {
-    if (!value.is_string()) return wrong_type(option, std::string(key.str()) + " of another type", "tables of strings", false);
+    if (!value.is_string())
+      return wrong_type(option, std::string(key.str()) + " of another type", "tables of strings", false);
     row[std::string(key.str())] = value.value<std::string>().value();
   }
   return row;
@@ -112,7 +120,8 @@ struct SetFromToml {
   const toml::node& node;
 
   [[nodiscard]] absl::Status wrong(std::string_view wanted) const {
-    return absl::InvalidArgumentError(fmt::format("{} at line {}: accepted: {}", option_name(option, false), node.source().begin.line, wanted));
+    return absl::InvalidArgumentError(
+        fmt::format("{} at line {}: accepted: {}", option_name(option, false), node.source().begin.line, wanted));
   }
   absl::Status operator()(bool* field) const {
     if (!node.is_boolean()) return wrong("true, false");
@@ -156,7 +165,8 @@ struct SetFromToml {
     StringList list;
     for (const toml::node& item : *node.as_array()) {
       if (!item.is_string() && !item.is_integer()) return wrong("an array of strings or integers");
-      list.push_back(item.is_string() ? item.value<std::string>().value() : fmt::format("{}", item.value<int64_t>().value()));
+      list.push_back(item.is_string() ? item.value<std::string>().value()
+                                      : fmt::format("{}", item.value<int64_t>().value()));
     }
     *field = std::move(list);
     return absl::OkStatus();
@@ -185,8 +195,8 @@ bool is_empty(const toml::node& node) {
 }
 
 absl::Status not_supported(const Option& option, bool from_flag, std::string_view standard) {
-  return absl::InvalidArgumentError(
-      fmt::format("{} is not supported yet; leave it out, or at its default `{}`", option_name(option, from_flag), standard));
+  return absl::InvalidArgumentError(fmt::format("{} is not supported yet; leave it out, or at its default `{}`",
+                                                option_name(option, from_flag), standard));
 }
 
 // Sets one option through `set`, with what holds for deprecated and unsupported ones.
@@ -209,11 +219,12 @@ absl::Status apply_node(const Option& option, const toml::node& node, StringList
   return set_option(option, false, warnings, [&] { return std::visit(SetFromToml{option, node}, option.field); });
 }
 
-absl::Status apply_table(const OptionTable& options, const toml::table& table, const std::string& prefix, StringList& unknown,
-                         StringList* warnings) {
+absl::Status apply_table(const OptionTable& options, const toml::table& table, const std::string& prefix,
+                         StringList& unknown, StringList* warnings) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
-    const auto found = std::find_if(options.options.begin(), options.options.end(), [&](const Option& o) { return o.key == name; });
+    const auto found =
+        std::find_if(options.options.begin(), options.options.end(), [&](const Option& o) { return o.key == name; });
     if (found != options.options.end()) {
       SLUICE_RETURN_IF_ERROR(apply_node(*found, node, warnings));
     } else if (node.is_table()) {
@@ -251,10 +262,12 @@ StringList normalised(const OptionTable& table, std::span<char* const> arguments
     }
     const std::string_view body = argument.substr(argument[1] == '-' ? 2 : 1);
     const std::string_view name = body.substr(0, body.find('='));
-    const auto found = std::find_if(table.options.begin(), table.options.end(), [&](const Option& o) { return o.flag == name; });
+    const auto found =
+        std::find_if(table.options.begin(), table.options.end(), [&](const Option& o) { return o.flag == name; });
     const bool ours = found != table.options.end() || name == "config" || name == "help" || name == "version";
     std::string text = ours ? "--" + std::string(body) : std::string(argument);
-    if (found != table.options.end() && std::holds_alternative<bool*>(found->field) && name.size() == body.size()) text += "=true";
+    if (found != table.options.end() && std::holds_alternative<bool*>(found->field) && name.size() == body.size())
+      text += "=true";
     result.push_back(std::move(text));
   }
   return result;
@@ -262,9 +275,12 @@ StringList normalised(const OptionTable& table, std::span<char* const> arguments
 
 }  // namespace
 
-std::string version_line(std::string_view program) { return fmt::format("{} (sluice {})", program, SLUICE_VERSION); }
+std::string version_line(std::string_view program) {
+  return fmt::format("{} (sluice {})", program, SLUICE_VERSION);
+}
 
-absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin, StringList* warnings) {
+absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin,
+                        StringList* warnings) {
   StringList unknown;
   try {
     const toml::table parsed = toml::parse(text, std::string(origin));
@@ -273,7 +289,9 @@ absl::Status apply_toml(const OptionTable& table, std::string_view text, std::st
     return absl::InvalidArgumentError(fmt::format("{}:{}: {}", origin, error.source().begin.line, error.description()));
   }
   if (!unknown.empty())
-    return absl::InvalidArgumentError(fmt::format("component {}'s config file {} contained unknown configuration options: {}", table.program, origin, fmt::join(unknown, ", ")));
+    return absl::InvalidArgumentError(
+        fmt::format("component {}'s config file {} contained unknown configuration options: {}", table.program, origin,
+                    fmt::join(unknown, ", ")));
   return absl::OkStatus();
 }
 
@@ -317,7 +335,8 @@ absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<
 
   if (!config.empty()) {
     std::ifstream file(config);
-    if (!file) return absl::InvalidArgumentError(fmt::format("cannot read config file {}: {}", config, std::strerror(errno)));
+    if (!file)
+      return absl::InvalidArgumentError(fmt::format("cannot read config file {}: {}", config, std::strerror(errno)));
     std::stringstream text;
     text << file.rdbuf();
     SLUICE_RETURN_IF_ERROR(apply_toml(table, text.str(), config, &result.warnings));
@@ -325,21 +344,26 @@ absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<
   for (const auto& [option, parsed] : given) {
     if (parsed->count() == 0) continue;
     const std::string text = parsed->results().back();
-    SLUICE_RETURN_IF_ERROR(
-        set_option(*option, true, &result.warnings, [&] { return std::visit(SetFromText{*option, text}, option->field); }));
+    SLUICE_RETURN_IF_ERROR(set_option(*option, true, &result.warnings, [&] {
+      return std::visit(SetFromText{*option, text}, option->field);
+    }));
   }
   if (table.positionals != nullptr) *table.positionals = positionals;
   return result;
 }
 
 std::string options_page(const OptionTable& table) {
-  std::string page = fmt::format("# {}\n\n{}\n\n| key | flag | default | accepted | meaning |\n|---|---|---|---|---|\n", table.program, table.summary);
+  std::string page = fmt::format("# {}\n\n{}\n\n| key | flag | default | accepted | meaning |\n|---|---|---|---|---|\n",
+                                 table.program, table.summary);
   for (const Option& option : table.options) {
     std::string accepted = option.choices.empty() ? "" : fmt::format("{}", fmt::join(option.choices, ", "));
     if (option.min || option.max) accepted = range_text(option);
     page += fmt::format("| {} | {} | {} | {} | {}{} |\n", option.key.empty() ? "" : "`" + option.key + "`",
                         option.flag.empty() ? "" : "`--" + option.flag + "`", default_text(option.field), accepted,
-                        option.deprecated ? "deprecated, ignored" : option.supported ? option.help : option.help + "; not supported yet", option.reloadable ? " (reloadable)" : "");
+                        option.deprecated  ? "deprecated, ignored"
+                        : option.supported ? option.help
+                                           : option.help + "; not supported yet",
+                        option.reloadable ? " (reloadable)" : "");
   }
   return page;
 }

@@ -1,6 +1,6 @@
-// Options: one table per program {key, flag, field, default, min, max, unit, reloadable, help} yields TOML, flags, --help,
-// validation and docs/config/*.md. Go's flag syntax is accepted beside ours: -name, --name, =value or a following value.
-// Precedence: flag, then environment where a program names a prefix, then config file, then default.
+// Options: one table per program {key, flag, field, default, min, max, unit, reloadable, help} yields TOML, flags,
+// --help, validation and docs/config/*.md. Go's flag syntax is accepted beside ours: -name, --name, =value or a
+// following value. Precedence: flag, then environment where a program names a prefix, then config file, then default.
 #pragma once
 
 #include <cstdint>
@@ -28,37 +28,37 @@ using TableRows = std::vector<std::map<std::string, std::string>>;
 using OptionField = std::variant<bool*, int64_t*, uint64_t*, double*, std::string*, StringList*, TableRows*>;
 
 struct Option {
-  std::string key;   // TOML, dotted: "syncer.to.host"; empty: no such key
-  std::string flag;  // long name without dashes; empty: no such flag
+  std::string key;    // TOML, dotted: "syncer.to.host"; empty: no such key
+  std::string flag;   // long name without dashes; empty: no such flag
   OptionField field;  // its value at parse time is the default
   std::string help;
-  std::string unit{};        // "bytes", "ms", "s"; empty: none
+  std::string unit{};  // "bytes", "ms", "s"; empty: none
   std::optional<double> min{};
   std::optional<double> max{};
   StringList choices{};      // of a string: anything else is refused
   std::string short_flag{};  // one letter
   bool reloadable = false;
-  bool deprecated = false;   // accepted, ignored, said so in the log
-  bool supported = true;     // false: known, but has no function yet; anything but its default is refused
+  bool deprecated = false;  // accepted, ignored, said so in the log
+  bool supported = true;    // false: known, but has no function yet; anything but its default is refused
 };
 
 struct OptionTable {
   std::string program{};
   std::string summary{};  // one line for --help
   std::vector<Option> options{};
-  bool has_config_file = true;      // adds --config
-  std::string positional{};         // "FILE..." when arguments without a flag are wanted; empty: they are errors
+  bool has_config_file = true;  // adds --config
+  std::string positional{};     // "FILE..." when arguments without a flag are wanted; empty: they are errors
   StringList* positionals = nullptr;
 };
 
 struct ParsedOptions {
   bool exit_now = false;  // --help or -V was given: print `text` and exit 0
   std::string text;
-  StringList warnings;    // deprecated options that were used
+  StringList warnings;  // deprecated options that were used
 };
 
-// Parses flags and the file that --config names. Errors: INVALID_ARGUMENT, naming the flag or key, the value and what is
-// accepted; every unknown flag or key is one.
+// Parses flags and the file that --config names. Errors: INVALID_ARGUMENT, naming the flag or key, the value and what
+// is accepted; every unknown flag or key is one.
 [[nodiscard]] absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<char* const> arguments);
 
 // The same checks over a TOML text; `origin` names it in errors. Warnings, if asked for, are added to.

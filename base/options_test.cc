@@ -14,13 +14,20 @@ struct Fixture : testing::Test {
   bool safe_mode = false;
   std::string level = "info";
   StringList pumps;
-  OptionTable table{.program = "prog",
-                    .summary = "A program.",
-                    .options = {{.key = "addr", .flag = "addr", .field = &addr, .help = "where to listen"},
-                                {.key = "syncer.txn-batch", .flag = "txn-batch", .field = &batch, .help = "rows", .min = 1, .max = 100},
-                                {.key = "syncer.safe-mode", .flag = "safe-mode", .field = &safe_mode, .help = "replace"},
-                                {.key = "log-level", .flag = "log-level", .field = &level, .help = "level", .choices = {"info", "debug"}, .short_flag = "L"},
-                                {.key = "", .flag = "pumps", .field = &pumps, .help = "static list"}}};
+  OptionTable table{
+      .program = "prog",
+      .summary = "A program.",
+      .options = {
+          {.key = "addr", .flag = "addr", .field = &addr, .help = "where to listen"},
+          {.key = "syncer.txn-batch", .flag = "txn-batch", .field = &batch, .help = "rows", .min = 1, .max = 100},
+          {.key = "syncer.safe-mode", .flag = "safe-mode", .field = &safe_mode, .help = "replace"},
+          {.key = "log-level",
+           .flag = "log-level",
+           .field = &level,
+           .help = "level",
+           .choices = {"info", "debug"},
+           .short_flag = "L"},
+          {.key = "", .flag = "pumps", .field = &pumps, .help = "static list"}}};
 
   absl::StatusOr<ParsedOptions> parse(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "prog");
@@ -79,7 +86,8 @@ TEST_F(Options, RefusesWhatHasNoFunctionYetUnlessItIsTheDefault) {
   table.options.push_back({.key = "route", .flag = "", .field = &routes, .help = "where to", .supported = false});
   EXPECT_TRUE(parse({"--mode=plain"}).ok());
   const auto other = parse({"--mode=fancy"});
-  EXPECT_THAT(std::string(other.status().message()), testing::AllOf(HasSubstr("--mode is not supported yet"), HasSubstr("`plain`")));
+  EXPECT_THAT(std::string(other.status().message()),
+              testing::AllOf(HasSubstr("--mode is not supported yet"), HasSubstr("`plain`")));
   mode = "plain";
   EXPECT_FALSE(apply_toml(table, "mode = 'fancy'", "f.toml").ok());
   EXPECT_TRUE(apply_toml(table, "route = []", "f.toml").ok());
@@ -90,7 +98,11 @@ TEST_F(Options, RefusesWhatHasNoFunctionYetUnlessItIsTheDefault) {
 TEST_F(Options, ReadsArraysOfTables) {
   TableRows tables;
   table.options.push_back({.key = "syncer.ignore-table", .flag = "", .field = &tables, .help = "left out"});
-  ASSERT_TRUE(apply_toml(table, "[[syncer.ignore-table]]\ndb-name = 'a'\ntbl-name = 'b'\n[[syncer.ignore-table]]\ndb-name = 'c'\n", "f.toml").ok());
+  ASSERT_TRUE(
+      apply_toml(table,
+                 "[[syncer.ignore-table]]\ndb-name = 'a'\ntbl-name = 'b'\n[[syncer.ignore-table]]\ndb-name = 'c'\n",
+                 "f.toml")
+          .ok());
   EXPECT_EQ(tables, (TableRows{{{"db-name", "a"}, {"tbl-name", "b"}}, {{"db-name", "c"}}}));
   EXPECT_FALSE(apply_toml(table, "[[syncer.ignore-table]]\ndb-name = 1\n", "f.toml").ok());
   EXPECT_FALSE(apply_toml(table, "[syncer]\nignore-table = 'a'\n", "f.toml").ok());
@@ -98,7 +110,8 @@ TEST_F(Options, ReadsArraysOfTables) {
 
 TEST_F(Options, WarnsOfDeprecatedKeysAndFlags) {
   std::string rotate;
-  table.options.push_back({.key = "log-rotate", .flag = "log-rotate", .field = &rotate, .help = "", .deprecated = true});
+  table.options.push_back(
+      {.key = "log-rotate", .flag = "log-rotate", .field = &rotate, .help = "", .deprecated = true});
   const auto parsed = parse({"--log-rotate=hour"});
   ASSERT_TRUE(parsed.ok());
   EXPECT_EQ(parsed->warnings.size(), 1u);

@@ -13,36 +13,43 @@ bool is_zero(ByteSpan bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
-bool valid_format(PayloadFormat format) { return format == PayloadFormat::tidb || format == PayloadFormat::native; }
+bool valid_format(PayloadFormat format) {
+  return format == PayloadFormat::tidb || format == PayloadFormat::native;
+}
 
 absl::Status check_part(const RecordHeader& h) {
   const bool first = (h.flags & kPartFirst) != 0;
   const bool last = (h.flags & kPartLast) != 0;
   if (h.whole_bytes <= kRecordBodyBytesMax || h.whole_bytes > kTransactionBytesMax)
-    return absl::DataLossError(
-        fmt::format("part of a payload of {} bytes; parts carry {} to {}", h.whole_bytes, kRecordBodyBytesMax + 1, kTransactionBytesMax));
+    return absl::DataLossError(fmt::format("part of a payload of {} bytes; parts carry {} to {}", h.whole_bytes,
+                                           kRecordBodyBytesMax + 1, kTransactionBytesMax));
   if (h.part_offset % kRecordBodyBytesMax != 0 || h.part_offset >= h.whole_bytes)
     return absl::DataLossError(fmt::format("part at offset {} of {} bytes", h.part_offset, h.whole_bytes));
   const uint32_t expected = std::min(kRecordBodyBytesMax, h.whole_bytes - h.part_offset);
   if (h.body_bytes != expected)
-    return absl::DataLossError(fmt::format("part at offset {} has {} bytes, not {}", h.part_offset, h.body_bytes, expected));
+    return absl::DataLossError(
+        fmt::format("part at offset {} has {} bytes, not {}", h.part_offset, h.body_bytes, expected));
   if (first != (h.part_offset == 0) || last != (h.part_offset + h.body_bytes == h.whole_bytes))
-    return absl::DataLossError(fmt::format("part at offset {} of {} bytes has flags {}", h.part_offset, h.whole_bytes, h.flags));
+    return absl::DataLossError(
+        fmt::format("part at offset {} of {} bytes has flags {}", h.part_offset, h.whole_bytes, h.flags));
   return absl::OkStatus();
 }
 
 absl::Status check_header(const RecordHeader& h) {
   const uint16_t known = h.kind == RecordKind::prewrite_part ? kPartFirst | kPartLast : 0;
-  if ((h.flags & ~known) != 0) return absl::DataLossError(fmt::format("record flags {:#x}, known are {:#x}", h.flags, known));
+  if ((h.flags & ~known) != 0)
+    return absl::DataLossError(fmt::format("record flags {:#x}, known are {:#x}", h.flags, known));
   if (h.start_ts == 0) return absl::DataLossError("record with timestamp 0");
   if (h.is_payload()) {
-    if (!valid_format(h.format)) return absl::DataLossError(fmt::format("payload format {}", static_cast<int>(h.format)));
+    if (!valid_format(h.format))
+      return absl::DataLossError(fmt::format("payload format {}", static_cast<int>(h.format)));
     if (h.body_bytes > kRecordBodyBytesMax)
       return absl::DataLossError(fmt::format("record body of {} bytes, at most {}", h.body_bytes, kRecordBodyBytesMax));
     return h.kind == RecordKind::prewrite_part ? check_part(h) : absl::OkStatus();
   }
   if (h.body_bytes != 0 || h.format != PayloadFormat::none)
-    return absl::DataLossError(fmt::format("record kind {} with a body of {} bytes", static_cast<int>(h.kind), h.body_bytes));
+    return absl::DataLossError(
+        fmt::format("record kind {} with a body of {} bytes", static_cast<int>(h.kind), h.body_bytes));
   if (h.has_commit_ts() && h.commit_ts <= h.start_ts)
     return absl::DataLossError(fmt::format("commit ts {} is not above start ts {}", h.commit_ts, h.start_ts));
   return absl::OkStatus();
@@ -63,17 +70,22 @@ uint32_t record_header_bytes(uint8_t kind) {
     case RecordKind::prewrite:
     case RecordKind::commit:
     case RecordKind::decided_commit:
-    case RecordKind::stray: return 24;
+    case RecordKind::stray:
+      return 24;
     case RecordKind::rollback:
     case RecordKind::progress:
     case RecordKind::decided_rollback:
-    case RecordKind::abort: return 16;
-    case RecordKind::prewrite_part: return 40;
+    case RecordKind::abort:
+      return 16;
+    case RecordKind::prewrite_part:
+      return 40;
   }
   return 0;
 }
 
-uint32_t RecordHeader::header_bytes() const { return record_header_bytes(static_cast<uint8_t>(kind)); }
+uint32_t RecordHeader::header_bytes() const {
+  return record_header_bytes(static_cast<uint8_t>(kind));
+}
 
 bool RecordHeader::has_commit_ts() const {
   return kind == RecordKind::commit || kind == RecordKind::decided_commit || kind == RecordKind::stray;
@@ -95,14 +107,16 @@ void encode_record_header(const RecordHeader& h, std::byte* to) {
 }
 
 absl::StatusOr<RecordView> decode_record(ByteSpan run, DecodeOptions options) {
-  if (run.size() < kRecordHeaderBytesMin) return absl::DataLossError(fmt::format("{} bytes are left of a record header", run.size()));
+  if (run.size() < kRecordHeaderBytesMin)
+    return absl::DataLossError(fmt::format("{} bytes are left of a record header", run.size()));
   const auto* from = run.data();
   RecordView view;
   RecordHeader& h = view.header;
   const auto kind = load_le<uint8_t>(from);
   const uint32_t header_bytes = record_header_bytes(kind);
   if (header_bytes == 0) return absl::DataLossError(fmt::format("record kind {}", kind));
-  if (run.size() < header_bytes) return absl::DataLossError(fmt::format("{} bytes are left of a record header of {}", run.size(), header_bytes));
+  if (run.size() < header_bytes)
+    return absl::DataLossError(fmt::format("{} bytes are left of a record header of {}", run.size(), header_bytes));
   h.kind = static_cast<RecordKind>(kind);
   h.format = static_cast<PayloadFormat>(load_le<uint8_t>(from + 1));
   h.flags = load_le<uint16_t>(from + 2);
@@ -124,12 +138,14 @@ absl::StatusOr<RecordView> decode_record(ByteSpan run, DecodeOptions options) {
     return absl::DataLossError("record padding is not zero");
   if (options.verify_body && h.is_payload()) {
     if (const uint64_t hash = xxh3(view.body); hash != h.body_hash)
-      return absl::DataLossError(fmt::format("payload of start ts {} hashes to {:016x}, its writer said {:016x}", h.start_ts, hash, h.body_hash));
+      return absl::DataLossError(fmt::format("payload of start ts {} hashes to {:016x}, its writer said {:016x}",
+                                             h.start_ts, hash, h.body_hash));
   }
   return view;
 }
 
-absl::Status for_each_record(ByteSpan run, DecodeOptions options, const std::function<absl::Status(const RecordView&)>& visit) {
+absl::Status for_each_record(ByteSpan run, DecodeOptions options,
+                             const std::function<absl::Status(const RecordView&)>& visit) {
   while (!run.empty()) {
     SLUICE_ASSIGN_OR_RETURN(const RecordView view, decode_record(run, options));
     SLUICE_RETURN_IF_ERROR(visit(view));
@@ -155,7 +171,8 @@ void encode_prewrite(StartTs start, PayloadFormat format, ByteSpan payload, std:
     h.part_offset = offset;
     h.body_bytes = static_cast<uint32_t>(part.size());
     h.body_hash = xxh3(part);
-    h.flags = static_cast<uint16_t>((offset == 0 ? kPartFirst : 0) | (offset + part.size() == h.whole_bytes ? kPartLast : 0));
+    h.flags =
+        static_cast<uint16_t>((offset == 0 ? kPartFirst : 0) | (offset + part.size() == h.whole_bytes ? kPartLast : 0));
     append_record(h, part, run);
   }
 }
@@ -168,9 +185,13 @@ void encode_rollback(StartTs start, std::string& run, RecordKind kind) {
   append_record({.kind = kind, .start_ts = start.value}, {}, run);
 }
 
-void encode_progress(Tso ts, std::string& run) { append_record({.kind = RecordKind::progress, .start_ts = ts.value}, {}, run); }
+void encode_progress(Tso ts, std::string& run) {
+  append_record({.kind = RecordKind::progress, .start_ts = ts.value}, {}, run);
+}
 
-uint64_t chain_record_header(uint64_t before, ByteSpan header) { return xxh3(header, before); }
+uint64_t chain_record_header(uint64_t before, ByteSpan header) {
+  return xxh3(header, before);
+}
 
 uint64_t chain_record_headers(uint64_t seed, ByteSpan run) {
   uint64_t hash = seed;

@@ -83,8 +83,8 @@ struct RecordView {
 // 0 when `kind` is none of ours.
 [[nodiscard]] uint32_t record_header_bytes(uint8_t kind);
 
-// Decodes the record at the front of `run`. Checks kind, flags, lengths against the limits and against what is there, and
-// that the padding is zero; the body's hash only when asked. Errors: DATA_LOSS, naming the field and both values.
+// Decodes the record at the front of `run`. Checks kind, flags, lengths against the limits and against what is there,
+// and that the padding is zero; the body's hash only when asked. Errors: DATA_LOSS, naming the field and both values.
 struct DecodeOptions {
   bool verify_body = true;
 };

@@ -1,5 +1,5 @@
-// Row changes: what the translator makes of a transaction's payload and every sink applies. Plain values; the bytes that
-// a value points at belong to the Transaction it travels in.
+// Row changes: what the translator makes of a transaction's payload and every sink applies. Plain values; the bytes
+// that a value points at belong to the Transaction it travels in.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,33 @@ namespace sluice {
 
 // MySQL's type codes, as table infos carry them.
 enum class MysqlType : uint8_t {
-  tiny_int = 1, small_int = 2, integer = 3, float32 = 4, float64 = 5, null = 6, timestamp = 7, big_int = 8,
-  medium_int = 9, date = 10, time = 11, datetime = 12, year = 13, new_date = 14, varchar = 15, bit = 16,
-  json = 0xf5, decimal = 0xf6, enumeration = 0xf7, set = 0xf8, tiny_blob = 0xf9, medium_blob = 0xfa, long_blob = 0xfb,
-  blob = 0xfc, var_string = 0xfd, string = 0xfe, geometry = 0xff,
+  tiny_int = 1,
+  small_int = 2,
+  integer = 3,
+  float32 = 4,
+  float64 = 5,
+  null = 6,
+  timestamp = 7,
+  big_int = 8,
+  medium_int = 9,
+  date = 10,
+  time = 11,
+  datetime = 12,
+  year = 13,
+  new_date = 14,
+  varchar = 15,
+  bit = 16,
+  json = 0xf5,
+  decimal = 0xf6,
+  enumeration = 0xf7,
+  set = 0xf8,
+  tiny_blob = 0xf9,
+  medium_blob = 0xfa,
+  long_blob = 0xfb,
+  blob = 0xfc,
+  var_string = 0xfd,
+  string = 0xfe,
+  geometry = 0xff,
 };
 
 // Column flags, MySQL's values.
@@ -78,10 +101,26 @@ class Datum {
 
   constexpr Datum() = default;
   [[nodiscard]] static Datum null() { return Datum(Kind::null); }
-  [[nodiscard]] static Datum int64(int64_t v) { Datum d(Kind::int64); d.int_ = v; return d; }
-  [[nodiscard]] static Datum uint64(uint64_t v) { Datum d(Kind::uint64); d.uint_ = v; return d; }
-  [[nodiscard]] static Datum float32(float v) { Datum d(Kind::float32); d.float_ = v; return d; }
-  [[nodiscard]] static Datum float64(double v) { Datum d(Kind::float64); d.double_ = v; return d; }
+  [[nodiscard]] static Datum int64(int64_t v) {
+    Datum d(Kind::int64);
+    d.int_ = v;
+    return d;
+  }
+  [[nodiscard]] static Datum uint64(uint64_t v) {
+    Datum d(Kind::uint64);
+    d.uint_ = v;
+    return d;
+  }
+  [[nodiscard]] static Datum float32(float v) {
+    Datum d(Kind::float32);
+    d.float_ = v;
+    return d;
+  }
+  [[nodiscard]] static Datum float64(double v) {
+    Datum d(Kind::float64);
+    d.double_ = v;
+    return d;
+  }
   // Decimals, dates, times and JSON travel as text; strings as they are; enums, sets and bits as uint64.
   [[nodiscard]] static Datum bytes(std::string_view v) {
     Datum d(Kind::bytes);
@@ -93,11 +132,26 @@ class Datum {
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] bool is_absent() const { return kind_ == Kind::absent; }
   [[nodiscard]] bool is_null() const { return kind_ == Kind::null; }
-  [[nodiscard]] int64_t as_int64() const { check(Kind::int64); return int_; }
-  [[nodiscard]] uint64_t as_uint64() const { check(Kind::uint64); return uint_; }
-  [[nodiscard]] float as_float32() const { check(Kind::float32); return float_; }
-  [[nodiscard]] double as_float64() const { check(Kind::float64); return double_; }
-  [[nodiscard]] std::string_view as_bytes() const { check(Kind::bytes); return {data_, size_}; }
+  [[nodiscard]] int64_t as_int64() const {
+    check(Kind::int64);
+    return int_;
+  }
+  [[nodiscard]] uint64_t as_uint64() const {
+    check(Kind::uint64);
+    return uint_;
+  }
+  [[nodiscard]] float as_float32() const {
+    check(Kind::float32);
+    return float_;
+  }
+  [[nodiscard]] double as_float64() const {
+    check(Kind::float64);
+    return double_;
+  }
+  [[nodiscard]] std::string_view as_bytes() const {
+    check(Kind::bytes);
+    return {data_, size_};
+  }
 
  private:
   constexpr explicit Datum(Kind kind) : kind_(kind) {}

@@ -28,16 +28,17 @@ namespace sluice {
 
 // The counter keeps a use inside a lambda inside another use from shadowing it.
 #define SLUICE_RETURN_IF_ERROR(...) SLUICE_RETURN_IF_ERROR_INNER(SLUICE_CONCAT(status_, __COUNTER__), __VA_ARGS__)
-#define SLUICE_RETURN_IF_ERROR_INNER(name, ...)               \
-  do {                                                        \
+#define SLUICE_RETURN_IF_ERROR_INNER(name, ...)                     \
+  do {                                                              \
     if (absl::Status name = (__VA_ARGS__); !name.ok()) [[unlikely]] \
-      return name;                                            \
+      return name;                                                  \
   } while (false)
 
 // SLUICE_ASSIGN_OR_RETURN(auto value, function());
 #define SLUICE_ASSIGN_OR_RETURN(declaration, ...) \
   SLUICE_ASSIGN_OR_RETURN_INNER(SLUICE_CONCAT(status_or_, __COUNTER__), declaration, __VA_ARGS__)
-#define SLUICE_ASSIGN_OR_RETURN_INNER(name, declaration, ...)  \
-  auto name = (__VA_ARGS__);                                   \
-  if (!name.ok()) [[unlikely]] return std::move(name).status(); \
+#define SLUICE_ASSIGN_OR_RETURN_INNER(name, declaration, ...) \
+  auto name = (__VA_ARGS__);                                  \
+  if (!name.ok()) [[unlikely]]                                \
+    return std::move(name).status();                          \
   declaration = std::move(name).value()

@@ -112,7 +112,8 @@ Drainer::Outcome Drainer::run() {
   merge_ = std::thread([this] { merge_thread(); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return outcome_ || stopping_; });
-  // A sink that is still opening waits for a downstream that isn't there; nothing was submitted that a flush could save.
+  // A sink that is still opening waits for a downstream that isn't there; nothing was submitted that a flush could
+  // save.
   const bool opening = pipeline_ && pipeline_->status().state == PipelineState::opening_sink;
   const auto patience = opening ? kOpeningStopPatience : kStopPatience;
   if (!changed_.wait_for(lock, patience, [this] { return outcome_.has_value(); })) {

@@ -33,7 +33,8 @@ absl::StatusOr<std::unique_ptr<Sink>> make_sink(const DrainerConfig& config, uin
   if (keeps_own_position(config)) return make_mysql_sink(config, cluster_id);
   if (config.dest_db_type == "file") {
     static const SystemClock clock;  // without state; outlives every sink
-    return std::make_unique<FileSink>(FileSinkOptions{.folder = config.to.dir.empty() ? config.data_dir : config.to.dir}, clock);
+    return std::make_unique<FileSink>(
+        FileSinkOptions{.folder = config.to.dir.empty() ? config.data_dir : config.to.dir}, clock);
   }
   return absl::InvalidArgumentError(fmt::format("--dest-db-type {} is not supported yet", config.dest_db_type));
 }

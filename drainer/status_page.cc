@@ -91,9 +91,8 @@ std::string detailed_status(const DrainerSnapshot& snapshot) {
       R"("transactions":{},"rows":{},"rows_inserted":{},"rows_updated":{},"rows_removed":{},"ddls":{},"ddls_left_out":{},"skipped":{},"repeated":{},"duplicates":{},"payload_bytes":{},"pumps":[{}]}})",
       json_text(snapshot.node_id), json_text(snapshot.dest_db_type), json_text(to_string(p.state)), snapshot.ready(),
       json_text(snapshot.waits_for()), p.start, p.submitted, p.resolved, p.durable, snapshot.lag_seconds(),
-      p.transactions, p.rows(), p.rows_inserted, p.rows_updated, p.rows_removed, p.ddls,
-      snapshot.ddls_left_out, p.skipped, p.repeated,
-      p.duplicates, p.payload_bytes, pumps);
+      p.transactions, p.rows(), p.rows_inserted, p.rows_updated, p.rows_removed, p.ddls, snapshot.ddls_left_out,
+      p.skipped, p.repeated, p.duplicates, p.payload_bytes, pumps);
 }
 
 }  // namespace sluice::drainer

@@ -18,7 +18,7 @@ struct DrainerSnapshot {
   PipelineStatus pipeline;
   std::vector<PullSourceStatus> pumps;
   uint64_t ddls_left_out = 0;  // row-neutral DDLs that the downstream has no counterpart for
-  bool synced = false;  // no transaction for synced-check-time
+  bool synced = false;         // no transaction for synced-check-time
   std::chrono::system_clock::time_point now;
 
   // How far the downstream is behind the clock.

@@ -8,7 +8,8 @@ namespace sluice::net {
 
 absl::StatusOr<HostPort> parse_host_port(std::string_view address) {
   const auto invalid = [&] {
-    return absl::InvalidArgumentError(fmt::format("address \"{}\": HOST:PORT is wanted, for example 127.0.0.1:8250", address));
+    return absl::InvalidArgumentError(
+        fmt::format("address \"{}\": HOST:PORT is wanted, for example 127.0.0.1:8250", address));
   };
   const size_t colon = address.rfind(':');
   if (colon == std::string_view::npos) return invalid();

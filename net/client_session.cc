@@ -114,7 +114,8 @@ class TcpClientSession final : public ClientSession,
     error_code error;
     const auto found = co_await resolver_.async_resolve(where->host, std::to_string(where->port),
                                                         asio::redirect_error(asio::use_awaitable, error));
-    if (!error && why_.ok()) co_await asio::async_connect(socket_, found, asio::redirect_error(asio::use_awaitable, error));
+    if (!error && why_.ok())
+      co_await asio::async_connect(socket_, found, asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return absl::UnavailableError(fmt::format("cannot connect: {}", error.message()));
     // With nobody listening on a loopback port, the kernel may pick that very port as ours and connect us to ourselves.
     if (why_.ok() && socket_.local_endpoint(error) == socket_.remote_endpoint(error))
@@ -170,7 +171,8 @@ class TcpClientSession final : public ClientSession,
 
 }  // namespace
 
-std::shared_ptr<ClientSession> ClientSession::open(EventLoop& loop, std::string address, Hello hello, SessionEvents events) {
+std::shared_ptr<ClientSession> ClientSession::open(EventLoop& loop, std::string address, Hello hello,
+                                                   SessionEvents events) {
   auto session = std::make_shared<TcpClientSession>(loop, std::move(address), std::move(hello), std::move(events));
   session->start();
   return session;

@@ -1,8 +1,8 @@
-// The client's side of one native connection: dials, says hello, checks the welcome, then passes frames on. What the writer,
-// pull and oracle clients share; reconnecting is theirs.
-// Contract: on_welcome comes first or not at all; on_closed comes once, last, and never from inside open().
-// Threads:  the loop's only, but for open(), which any may call.
-// Errors:   FAILED_PRECONDITION in on_closed: refused for good (cluster, version, features, something else listens there);
+// The client's side of one native connection: dials, says hello, checks the welcome, then passes frames on. What the
+// writer, pull and oracle clients share; reconnecting is theirs. Contract: on_welcome comes first or not at all;
+// on_closed comes once, last, and never from inside open(). Threads:  the loop's only, but for open(), which any may
+// call. Errors:   FAILED_PRECONDITION in on_closed: refused for good (cluster, version, features, something else
+// listens there);
 //           everything else may pass: UNAVAILABLE for an unreachable or lost peer.
 #pragma once
 
@@ -30,7 +30,8 @@ struct SessionEvents {
 
 class ClientSession {
  public:
-  [[nodiscard]] static std::shared_ptr<ClientSession> open(EventLoop& loop, std::string address, Hello hello, SessionEvents events);
+  [[nodiscard]] static std::shared_ptr<ClientSession> open(EventLoop& loop, std::string address, Hello hello,
+                                                           SessionEvents events);
   virtual ~ClientSession() = default;
   virtual void send(FrameType type, uint64_t sequence, std::string body) = 0;
   [[nodiscard]] virtual uint64_t queued_bytes() const = 0;

@@ -195,8 +195,9 @@ void Connection::send(FrameType type, uint64_t sequence, std::string body) {
     outbound_.emplace_back();
   }
   if (queued_bytes_ > options_.outbound_bytes_max)
-    return abort(absl::ResourceExhaustedError(fmt::format("the peer doesn't take what it is sent: {} bytes are queued, at most {}",
-                                                          queued_bytes_, options_.outbound_bytes_max)));
+    return abort(absl::ResourceExhaustedError(
+        fmt::format("the peer doesn't take what it is sent: {} bytes are queued, at most {}", queued_bytes_,
+                    options_.outbound_bytes_max)));
   schedule_flush();
 }
 

@@ -17,9 +17,13 @@ EventLoop::EventLoop(std::string thread_name)
         context_.run();
       }) {}
 
-EventLoop::~EventLoop() { stop(); }
+EventLoop::~EventLoop() {
+  stop();
+}
 
-void EventLoop::post(std::function<void()> work) { boost::asio::post(context_, std::move(work)); }
+void EventLoop::post(std::function<void()> work) {
+  boost::asio::post(context_, std::move(work));
+}
 
 void EventLoop::run_and_wait(const std::function<void()>& work) {
   if (stopped_ || on_loop_thread()) return work();
@@ -47,7 +51,9 @@ struct LoopTimer::State {
 };
 
 LoopTimer::LoopTimer(EventLoop& loop) : state_(std::make_shared<State>(loop)) {}
-LoopTimer::~LoopTimer() { cancel(); }
+LoopTimer::~LoopTimer() {
+  cancel();
+}
 
 void LoopTimer::set(std::chrono::milliseconds after, std::function<void()> work) {
   cancel();
@@ -65,6 +71,8 @@ void LoopTimer::cancel() {
   state_->timer.cancel();
 }
 
-bool LoopTimer::pending() const { return state_->work != nullptr; }
+bool LoopTimer::pending() const {
+  return state_->work != nullptr;
+}
 
 }  // namespace sluice::net

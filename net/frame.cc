@@ -46,7 +46,8 @@ bool is_known(FrameType type) {
     case FrameType::gap:
     case FrameType::end:
     case FrameType::write:
-    case FrameType::data: return true;
+    case FrameType::data:
+      return true;
   }
   return false;
 }
@@ -56,7 +57,8 @@ absl::StatusOr<uint64_t> check_run(const FrameHeader& header, ByteSpan run) {
   uint64_t hash = 0;
   SLUICE_RETURN_IF_ERROR(annotate(for_each_record(run, {.verify_body = true},
                                                   [&](const RecordView& view) {
-                                                    hash = chain_record_header(hash, view.bytes.first(view.header.header_bytes()));
+                                                    hash = chain_record_header(
+                                                        hash, view.bytes.first(view.header.header_bytes()));
                                                     ++records;
                                                     return absl::OkStatus();
                                                   }),
@@ -85,23 +87,26 @@ absl::StatusOr<FrameHeader> decode_frame_header(ByteSpan from, uint32_t body_byt
   SLUICE_ASSERT(from.size() >= kFrameHeaderBytes, "bytes={}", from.size());
   const std::byte* at = from.data();
   if (as_text(from.first(kFrameMagic.size())) != kFrameMagic)
-    return absl::InvalidArgumentError(
-        fmt::format("the peer doesn't speak Sluice's protocol: its first bytes are {}, not {} (\"{}\"); is this the right port?",
-                    to_hex(as_text(from.first(kFrameMagic.size()))), to_hex(kFrameMagic), kFrameMagic));
+    return absl::InvalidArgumentError(fmt::format(
+        "the peer doesn't speak Sluice's protocol: its first bytes are {}, not {} (\"{}\"); is this the right port?",
+        to_hex(as_text(from.first(kFrameMagic.size()))), to_hex(kFrameMagic), kFrameMagic));
   // Before the check over the header: another major version may define even that differently.
   if (const auto major = load_le<uint8_t>(at + kVersionAt); major != kProtocolVersionMajor)
     return absl::FailedPreconditionError(
-        fmt::format("the peer speaks protocol version {}, this program version {}: upgrade the older one", major, kProtocolVersionMajor));
+        fmt::format("the peer speaks protocol version {}, this program version {}: upgrade the older one", major,
+                    kProtocolVersionMajor));
   if (const uint32_t check = header_check(at), said = load_le<uint32_t>(at + kHeaderCheckAt); check != said)
-    return absl::DataLossError(fmt::format("frame header hashes to {:08x}, it says {:08x}: damaged on its way", check, said));
+    return absl::DataLossError(
+        fmt::format("frame header hashes to {:08x}, it says {:08x}: damaged on its way", check, said));
   const FrameHeader header{.type = static_cast<FrameType>(load_le<uint16_t>(at + kTypeAt)),
                            .flags = load_le<uint16_t>(at + kFlagsAt),
                            .body_bytes = load_le<uint32_t>(at + kBodyBytesAt),
                            .sequence = load_le<uint64_t>(at + kSequenceAt),
                            .body_hash = load_le<uint64_t>(at + kBodyHashAt)};
   if (!is_known(header.type))
-    return absl::InvalidArgumentError(fmt::format("frame type {} is unknown to protocol {}.{}", static_cast<int>(header.type),
-                                                  kProtocolVersionMajor, kProtocolVersionMinor));
+    return absl::InvalidArgumentError(fmt::format("frame type {} is unknown to protocol {}.{}",
+                                                  static_cast<int>(header.type), kProtocolVersionMajor,
+                                                  kProtocolVersionMinor));
   const uint32_t limit = is_bulk(header.type) ? body_bytes_max : std::min(body_bytes_max, kControlBodyBytesMax);
   if (header.body_bytes > limit)
     return absl::ResourceExhaustedError(fmt::format("frame type {} announces a body of {} bytes, at most {} are taken",
@@ -113,8 +118,9 @@ absl::StatusOr<uint64_t> check_frame_body(const FrameHeader& header, ByteSpan bo
   SLUICE_ASSERT(body.size() == header.body_bytes, "bytes={} header={}", body.size(), header.body_bytes);
   if (is_bulk(header.type)) return check_run(header, body);
   if (const uint64_t hash = xxh3(body); hash != header.body_hash)
-    return absl::DataLossError(fmt::format("body of frame type {} hashes to {:016x}, its header says {:016x}: damaged on its way",
-                                           static_cast<int>(header.type), hash, header.body_hash));
+    return absl::DataLossError(
+        fmt::format("body of frame type {} hashes to {:016x}, its header says {:016x}: damaged on its way",
+                    static_cast<int>(header.type), hash, header.body_hash));
   return 0;
 }
 

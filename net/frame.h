@@ -46,7 +46,9 @@ enum class FrameType : uint16_t {
   data = 33,
 };
 
-[[nodiscard]] constexpr bool is_bulk(FrameType type) { return type == FrameType::write || type == FrameType::data; }
+[[nodiscard]] constexpr bool is_bulk(FrameType type) {
+  return type == FrameType::write || type == FrameType::data;
+}
 
 struct FrameHeader {
   FrameType type{};
@@ -59,12 +61,14 @@ struct FrameHeader {
 void encode_frame_header(const FrameHeader& header, std::byte* to);
 
 // Checks magic, version, the header's own hash, the type and the limits, in this order. `from` has kFrameHeaderBytes.
-// Errors: INVALID_ARGUMENT for a foreign magic or an unknown type, FAILED_PRECONDITION for a version we don't speak (names
-// both), DATA_LOSS for a damaged header, RESOURCE_EXHAUSTED for a body above `body_bytes_max` or kControlBodyBytesMax.
-[[nodiscard]] absl::StatusOr<FrameHeader> decode_frame_header(ByteSpan from, uint32_t body_bytes_max = kFrameBodyBytesMax);
+// Errors: INVALID_ARGUMENT for a foreign magic or an unknown type, FAILED_PRECONDITION for a version we don't speak
+// (names both), DATA_LOSS for a damaged header, RESOURCE_EXHAUSTED for a body above `body_bytes_max` or
+// kControlBodyBytesMax.
+[[nodiscard]] absl::StatusOr<FrameHeader> decode_frame_header(ByteSpan from,
+                                                              uint32_t body_bytes_max = kFrameBodyBytesMax);
 
-// Verifies a received body against its header: the hash of a control body; each record, its payload hash and the fold over
-// record headers of a run. Returns the number of records, 0 for control. Errors: DATA_LOSS, with both values.
+// Verifies a received body against its header: the hash of a control body; each record, its payload hash and the fold
+// over record headers of a run. Returns the number of records, 0 for control. Errors: DATA_LOSS, with both values.
 [[nodiscard]] absl::StatusOr<uint64_t> check_frame_body(const FrameHeader& header, ByteSpan body);
 
 // The hash that the header must carry for this body, which is our own or already checked.

@@ -31,11 +31,12 @@ std::string flip(std::string frame, size_t bit) {
 
 // Golden bytes of docs/formats/frame.md, version 1. They are never regenerated: programs in the field speak them.
 TEST(Frame, PingHasTheBytesOfItsPage) {
-  EXPECT_EQ(to_hex(encode_frame(FrameType::ping, 0, {})), "534c43010500000000000000795956250000000000000000c294d3380580062d");
+  EXPECT_EQ(to_hex(encode_frame(FrameType::ping, 0, {})),
+            "534c43010500000000000000795956250000000000000000c294d3380580062d");
 }
 
 TEST(Frame, WriteHasTheBytesOfItsPage) {
-  EXPECT_EQ(to_hex(write_frame()), 
+  EXPECT_EQ(to_hex(write_frame()),
             "534c430110000000380000006e826aff0700000000000000169389c6289d076b"
             "01010000030000002a0000000000000050392f89945faf786162630000000000"
             "02000000000000002a000000000000003200000000000000");
@@ -55,7 +56,8 @@ TEST(Frame, DecodesWhatItEncoded) {
 
 TEST(Frame, FindsEveryFlippedBit) {
   for (const std::string& frame : {write_frame(), encode_frame(FrameType::ack, 0, as_bytes("control body"))})
-    for (size_t bit = 0; bit < frame.size() * 8; ++bit) EXPECT_FALSE(receive(as_bytes(flip(frame, bit))).ok()) << "bit " << bit;
+    for (size_t bit = 0; bit < frame.size() * 8; ++bit)
+      EXPECT_FALSE(receive(as_bytes(flip(frame, bit))).ok()) << "bit " << bit;
 }
 
 TEST(Frame, RefusesEveryTruncation) {
@@ -79,7 +81,8 @@ TEST(Frame, NamesBothVersionsOfAMismatch) {
   frame[3] = 2;
   const auto header = decode_frame_header(as_bytes(frame));
   EXPECT_TRUE(absl::IsFailedPrecondition(header.status()));
-  EXPECT_THAT(std::string(header.status().message()), testing::AllOf(testing::HasSubstr("version 2"), testing::HasSubstr("version 1")));
+  EXPECT_THAT(std::string(header.status().message()),
+              testing::AllOf(testing::HasSubstr("version 2"), testing::HasSubstr("version 1")));
 }
 
 TEST(Frame, TellsAForeignProtocolFromADamagedHeader) {

@@ -43,7 +43,9 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return decoded;
 }
 
-bool is_parameter(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
+bool is_parameter(std::string_view segment) {
+  return segment.starts_with('{') && segment.ends_with('}');
+}
 
 // Segments are split before they are decoded: an encoded slash belongs to its parameter.
 bool match(const std::vector<std::string>& pattern, const std::vector<std::string>& path,
@@ -84,7 +86,9 @@ HttpResponse HttpRoutes::dispatch(HttpRequest request) const {
     allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
   if (allowed.empty()) return {.status = 404, .body = "no such page: " + request.path + "\n"};
-  return {.status = 405, .body = request.method + " is not allowed here, only " + allowed + "\n", .headers = {{"Allow", allowed}}};
+  return {.status = 405,
+          .body = request.method + " is not allowed here, only " + allowed + "\n",
+          .headers = {{"Allow", allowed}}};
 }
 
 }  // namespace sluice::net

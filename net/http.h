@@ -9,8 +9,8 @@
 namespace sluice::net {
 
 struct HttpRequest {
-  std::string method;                           // "GET"
-  std::string path;                             // without the query
+  std::string method;                             // "GET"
+  std::string path;                               // without the query
   std::map<std::string, std::string> parameters;  // of the pattern's {name}s
   std::string body;
 };
@@ -25,8 +25,8 @@ struct HttpResponse {
 class HttpRoutes {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;  // on the loop's thread; must not block
-  // `pattern`: "/state/{node}/{action}". Parameters arrive percent-decoded. A path that matches with another method answers
-  // 405, no match 404, a bad percent-encoding 400.
+  // `pattern`: "/state/{node}/{action}". Parameters arrive percent-decoded. A path that matches with another method
+  // answers 405, no match 404, a bad percent-encoding 400.
   void add(std::string method, std::string pattern, Handler handler);
   [[nodiscard]] HttpResponse dispatch(HttpRequest request) const;
 

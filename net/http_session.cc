@@ -18,7 +18,9 @@ using boost::system::error_code;
 using Request = http::request<http::string_body>;
 using Response = http::response<http::string_body>;
 
-std::string text_of(beast::string_view view) { return {view.data(), view.size()}; }
+std::string text_of(beast::string_view view) {
+  return {view.data(), view.size()};
+}
 
 Response to_beast(HttpResponse from, unsigned version, bool keep_alive) {
   Response response(http::int_to_status(static_cast<unsigned>(from.status)), version);
@@ -109,8 +111,8 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
 
 }  // namespace
 
-std::shared_ptr<HttpSession> HttpSession::start(asio::ip::tcp::socket socket, std::string first_bytes, const HttpRoutes& routes,
-                                                std::function<void()> closed) {
+std::shared_ptr<HttpSession> HttpSession::start(asio::ip::tcp::socket socket, std::string first_bytes,
+                                                const HttpRoutes& routes, std::function<void()> closed) {
   auto session = std::make_shared<Session>(std::move(socket), std::move(first_bytes), routes, std::move(closed));
   session->start();
   return session;

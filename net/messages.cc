@@ -50,13 +50,15 @@ class Message {
 
 absl::Status copy_text(const flatbuffers::String* from, size_t bytes_max, std::string_view message, std::string& to) {
   if (from == nullptr) return absl::OkStatus();
-  if (from->size() > bytes_max) return invalid(message, fmt::format("text of {} bytes, at most {}", from->size(), bytes_max));
+  if (from->size() > bytes_max)
+    return invalid(message, fmt::format("text of {} bytes, at most {}", from->size(), bytes_max));
   to.assign(from->data(), from->size());
   return absl::OkStatus();
 }
 
 template <class Enum>
-absl::StatusOr<Enum> enum_between(uint8_t value, Enum low, Enum high, std::string_view message, std::string_view field) {
+absl::StatusOr<Enum> enum_between(uint8_t value, Enum low, Enum high, std::string_view message,
+                                  std::string_view field) {
   if (value < static_cast<uint8_t>(low) || value > static_cast<uint8_t>(high))
     return invalid(message, fmt::format("{} {} is unknown", field, value));
   return static_cast<Enum>(value);
@@ -74,8 +76,9 @@ std::string encode_hello(const Hello& hello) {
 std::string encode_welcome(const Welcome& welcome) {
   FlatBufferBuilder b(kBuilderBytes);
   const auto node = text(b, welcome.node_id, kNameBytesMax);
-  return finish(b, fb::CreateWelcome(b, welcome.cluster_id, welcome.features, static_cast<uint8_t>(welcome.time_source), node,
-                                     welcome.writer_window_bytes, welcome.frame_body_bytes_max, kProtocolVersionMinor));
+  return finish(
+      b, fb::CreateWelcome(b, welcome.cluster_id, welcome.features, static_cast<uint8_t>(welcome.time_source), node,
+                           welcome.writer_window_bytes, welcome.frame_body_bytes_max, kProtocolVersionMinor));
 }
 
 std::string encode_refusal(const absl::Status& why) {
@@ -128,7 +131,8 @@ std::string encode_want(CommitTs ts) {
 std::string encode_gap(const Gap& gap) {
   FlatBufferBuilder b(kBuilderBytes);
   const auto reason = text(b, gap.text, kTextBytesMax);
-  return finish(b, fb::CreateGap(b, static_cast<uint8_t>(gap.kind), gap.after.value, gap.first_available.value, reason));
+  return finish(b,
+                fb::CreateGap(b, static_cast<uint8_t>(gap.kind), gap.after.value, gap.first_available.value, reason));
 }
 
 std::string encode_end(CommitTs final_ts) {
@@ -141,8 +145,8 @@ absl::StatusOr<Hello> decode_hello(ByteSpan body) {
   Hello hello{.role = {}, .cluster_id = message->cluster_id(), .features = message->features()};
   SLUICE_ASSIGN_OR_RETURN(hello.role,
                           enum_between(message->role(), PeerRole::writer, PeerRole::oracle_client, "hello", "role"));
-  SLUICE_ASSIGN_OR_RETURN(hello.time_source, enum_between(message->time_source(), TimeSource::unspecified, TimeSource::writer,
-                                                          "hello", "time source"));
+  SLUICE_ASSIGN_OR_RETURN(hello.time_source, enum_between(message->time_source(), TimeSource::unspecified,
+                                                          TimeSource::writer, "hello", "time source"));
   SLUICE_RETURN_IF_ERROR(copy_text(message->name(), kNameBytesMax, "hello", hello.name));
   return hello;
 }
@@ -177,8 +181,8 @@ absl::StatusOr<Nack> decode_nack(ByteSpan body) {
   SLUICE_ASSIGN_OR_RETURN(const auto message, Message<fb::Nack>::parse(body, "nack"));
   Nack nack{.first = message->first(), .last = message->last(), .retryable = message->retryable()};
   if (nack.first > nack.last) return invalid("nack", fmt::format("range {} to {}", nack.first, nack.last));
-  SLUICE_ASSIGN_OR_RETURN(nack.reason,
-                          enum_between(message->reason(), NackReason::no_space, NackReason::wrong_time, "nack", "reason"));
+  SLUICE_ASSIGN_OR_RETURN(
+      nack.reason, enum_between(message->reason(), NackReason::no_space, NackReason::wrong_time, "nack", "reason"));
   SLUICE_RETURN_IF_ERROR(copy_text(message->text(), kTextBytesMax, "nack", nack.text));
   return nack;
 }

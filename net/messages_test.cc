@@ -9,8 +9,11 @@ namespace sluice::net {
 namespace {
 
 TEST(Messages, HelloAndWelcomeRoundTrip) {
-  const auto hello = decode_hello(as_bytes(encode_hello(
-      {.role = PeerRole::puller, .cluster_id = 7, .features = 5, .time_source = TimeSource::writer, .name = "drainer-1"})));
+  const auto hello = decode_hello(as_bytes(encode_hello({.role = PeerRole::puller,
+                                                         .cluster_id = 7,
+                                                         .features = 5,
+                                                         .time_source = TimeSource::writer,
+                                                         .name = "drainer-1"})));
   ASSERT_TRUE(hello.ok()) << hello.status();
   EXPECT_EQ(hello->role, PeerRole::puller);
   EXPECT_EQ(hello->cluster_id, 7u);
@@ -38,16 +41,16 @@ TEST(Messages, RefusalKeepsItsCodeAndText) {
 }
 
 TEST(Messages, NackAndGapRoundTrip) {
-  const auto nack = decode_nack(as_bytes(
-      encode_nack({.first = 3, .last = 5, .reason = NackReason::commit_too_low, .retryable = true, .text = "9 <= 10"})));
+  const auto nack = decode_nack(as_bytes(encode_nack(
+      {.first = 3, .last = 5, .reason = NackReason::commit_too_low, .retryable = true, .text = "9 <= 10"})));
   ASSERT_TRUE(nack.ok()) << nack.status();
   EXPECT_EQ(nack->first, 3u);
   EXPECT_EQ(nack->last, 5u);
   EXPECT_EQ(nack->reason, NackReason::commit_too_low);
   EXPECT_TRUE(nack->retryable);
   EXPECT_EQ(nack->text, "9 <= 10");
-  const auto gap = decode_gap(
-      as_bytes(encode_gap({.kind = GapKind::data_loss, .after = CommitTs(1), .first_available = CommitTs(2), .text = "lost"})));
+  const auto gap = decode_gap(as_bytes(
+      encode_gap({.kind = GapKind::data_loss, .after = CommitTs(1), .first_available = CommitTs(2), .text = "lost"})));
   ASSERT_TRUE(gap.ok()) << gap.status();
   EXPECT_EQ(gap->kind, GapKind::data_loss);
   EXPECT_EQ(gap->after, CommitTs(1));
@@ -65,7 +68,8 @@ TEST(Messages, TheSmallOnesRoundTrip) {
   EXPECT_EQ(pull.after, CommitTs(82));
   EXPECT_EQ(pull.credit_bytes, 83u);
   EXPECT_EQ(decode_tso_request(as_bytes(encode_tso_request({.request = 84, .count = 85}))).value().count, 85u);
-  const TsoReply reply = decode_tso_reply(as_bytes(encode_tso_reply({.request = 86, .first = Tso(87), .count = 88}))).value();
+  const TsoReply reply =
+      decode_tso_reply(as_bytes(encode_tso_reply({.request = 86, .first = Tso(87), .count = 88}))).value();
   EXPECT_EQ(reply.request, 86u);
   EXPECT_EQ(reply.first, Tso(87));
   EXPECT_EQ(reply.count, 88u);
@@ -89,20 +93,29 @@ TEST(Messages, CutsATextThatIsTooLongRatherThanSendingWhatThePeerRefuses) {
 // (heap-exact copies, for the sanitizers). Some mutants must be refused, or the verifier isn't there.
 TEST(Messages, DecodersSurviveMutatedBuffers) {
   const std::vector<std::string> seeds = {
-      encode_hello({.role = PeerRole::writer, .name = "n"}), encode_welcome({.cluster_id = 1, .node_id = "p"}),
-      encode_refusal(absl::InternalError("why")), encode_ack(1),
+      encode_hello({.role = PeerRole::writer, .name = "n"}),
+      encode_welcome({.cluster_id = 1, .node_id = "p"}),
+      encode_refusal(absl::InternalError("why")),
+      encode_ack(1),
       encode_nack({.first = 1, .last = 2, .reason = NackReason::no_space, .text = "t"}),
-      encode_tso_request({.request = 1, .count = 2}), encode_tso_reply({.request = 1, .first = Tso(2), .count = 3}),
+      encode_tso_request({.request = 1, .count = 2}),
+      encode_tso_reply({.request = 1, .first = Tso(2), .count = 3}),
       encode_pull({.after = CommitTs(1), .credit_bytes = 2}),
       encode_gap({.kind = GapKind::purged, .after = {}, .first_available = {}, .text = "gone"})};
   const std::vector<std::function<bool(ByteSpan)>> decoders = {
-      [](ByteSpan b) { return decode_hello(b).ok(); },       [](ByteSpan b) { return decode_welcome(b).ok(); },
+      [](ByteSpan b) { return decode_hello(b).ok(); },
+      [](ByteSpan b) { return decode_welcome(b).ok(); },
       [](ByteSpan b) { return !absl::IsInvalidArgument(decode_refusal(b)); },
-      [](ByteSpan b) { return decode_ack(b).ok(); },         [](ByteSpan b) { return decode_nack(b).ok(); },
-      [](ByteSpan b) { return decode_tso_request(b).ok(); }, [](ByteSpan b) { return decode_tso_reply(b).ok(); },
-      [](ByteSpan b) { return decode_pull(b).ok(); },        [](ByteSpan b) { return decode_resolved(b).ok(); },
-      [](ByteSpan b) { return decode_credit(b).ok(); },      [](ByteSpan b) { return decode_want(b).ok(); },
-      [](ByteSpan b) { return decode_gap(b).ok(); },         [](ByteSpan b) { return decode_end(b).ok(); }};
+      [](ByteSpan b) { return decode_ack(b).ok(); },
+      [](ByteSpan b) { return decode_nack(b).ok(); },
+      [](ByteSpan b) { return decode_tso_request(b).ok(); },
+      [](ByteSpan b) { return decode_tso_reply(b).ok(); },
+      [](ByteSpan b) { return decode_pull(b).ok(); },
+      [](ByteSpan b) { return decode_resolved(b).ok(); },
+      [](ByteSpan b) { return decode_credit(b).ok(); },
+      [](ByteSpan b) { return decode_want(b).ok(); },
+      [](ByteSpan b) { return decode_gap(b).ok(); },
+      [](ByteSpan b) { return decode_end(b).ok(); }};
   constexpr uint64_t kSeed = 20261124;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
   std::mt19937_64 random(kSeed);

@@ -38,8 +38,9 @@ class SessionOracleClient final : public OracleClient {
     Pending& pending = pending_[request];
     pending = {.count = count, .done = std::move(done), .timeout = std::make_unique<LoopTimer>(loop_)};
     pending.timeout->set(options_.timeout, [this, request] {
-      answer(request, absl::DeadlineExceededError(fmt::format("no timestamp from {} within {} ms{}{}", options_.address,
-                                                              options_.timeout.count(), lost_.empty() ? "" : ": ", lost_)));
+      answer(request,
+             absl::DeadlineExceededError(fmt::format("no timestamp from {} within {} ms{}{}", options_.address,
+                                                     options_.timeout.count(), lost_.empty() ? "" : ": ", lost_)));
     });
     if (welcomed_) ask(request, count);
   }
@@ -52,13 +53,14 @@ class SessionOracleClient final : public OracleClient {
   };
 
   void connect() {
-    session_ = ClientSession::open(loop_, options_.address,
-                                   {.role = PeerRole::oracle_client, .cluster_id = options_.cluster_id, .name = options_.name},
-                                   {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
-                                    .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
-                                    .on_run = nullptr,
-                                    .on_drained = nullptr,
-                                    .on_closed = [this](const absl::Status& why) { on_closed(why); }});
+    session_ =
+        ClientSession::open(loop_, options_.address,
+                            {.role = PeerRole::oracle_client, .cluster_id = options_.cluster_id, .name = options_.name},
+                            {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
+                             .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
+                             .on_run = nullptr,
+                             .on_drained = nullptr,
+                             .on_closed = [this](const absl::Status& why) { on_closed(why); }});
   }
 
   void on_welcome(const Welcome& welcome) {
@@ -76,7 +78,8 @@ class SessionOracleClient final : public OracleClient {
       return absl::OkStatus();
     }
     if (type != FrameType::tso_reply)
-      return absl::InvalidArgumentError(fmt::format("frame type {} isn't for an oracle's client", static_cast<int>(type)));
+      return absl::InvalidArgumentError(
+          fmt::format("frame type {} isn't for an oracle's client", static_cast<int>(type)));
     SLUICE_ASSIGN_OR_RETURN(const TsoReply reply, decode_tso_reply(body));
     answer(reply.request, TsoRange{.first = reply.first, .count = reply.count});
     return absl::OkStatus();

@@ -35,21 +35,19 @@ class SessionPullClient final : public PullClient {
 
  private:
   void connect() {
-    session_ = ClientSession::open(loop_, options_.address,
-                                   {.role = PeerRole::puller,
-                                    .cluster_id = options_.cluster_id,
-                                    .features = kFeatureWant,
-                                    .name = options_.name},
-                                   {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
-                                    .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
-                                    .on_run =
-                                        [this](std::string run) {
-                                          const auto events = events_;
-                                          events->on_data(std::move(run));
-                                          return absl::OkStatus();
-                                        },
-                                    .on_drained = nullptr,
-                                    .on_closed = [this](const absl::Status& why) { on_closed(why); }});
+    session_ = ClientSession::open(
+        loop_, options_.address,
+        {.role = PeerRole::puller, .cluster_id = options_.cluster_id, .features = kFeatureWant, .name = options_.name},
+        {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
+         .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
+         .on_run =
+             [this](std::string run) {
+               const auto events = events_;
+               events->on_data(std::move(run));
+               return absl::OkStatus();
+             },
+         .on_drained = nullptr,
+         .on_closed = [this](const absl::Status& why) { on_closed(why); }});
   }
 
   void on_welcome(const Welcome& welcome) {

@@ -1,6 +1,7 @@
 // One pull session with one pump: data and resolved timestamps in, byte credits out. Reconnecting is the caller's.
 // Contract: runs and resolved timestamps arrive in the pump's order; every run's frame and record hashes are verified.
-// Threads:  open() and the destructor from any thread, everything else on the loop's, callbacks too. After on_closed, or after
+// Threads:  open() and the destructor from any thread, everything else on the loop's, callbacks too. After on_closed,
+// or after
 //           close() or the destructor, nothing is called any more.
 #pragma once
 
@@ -41,7 +42,7 @@ class PullClient {
   virtual ~PullClient() = default;
   virtual void grant(uint64_t bytes) = 0;  // credit for what was consumed
   virtual void want(CommitTs ts) = 0;      // "I wait for your resolved ts to reach this"
-  virtual void close() = 0;  // says goodbye; on_closed isn't called
+  virtual void close() = 0;                // says goodbye; on_closed isn't called
 };
 
 }  // namespace sluice::net

@@ -73,7 +73,8 @@ void SendQueue::release_frames(uint64_t through) {
   uint64_t settled_before = next_sequence_;
   if (begun_) settled_before = waiting_.at(*begun_).first_sequence;
   if (!on_wire_.empty()) settled_before = std::min(settled_before, on_wire_.front().first_sequence);
-  while (!frames_.empty() && (frames_.front().last_sequence <= through || frames_.front().last_sequence < settled_before)) {
+  while (!frames_.empty() &&
+         (frames_.front().last_sequence <= through || frames_.front().last_sequence < settled_before)) {
     wire_bytes_ -= frames_.front().bytes;
     frames_.pop_front();
   }

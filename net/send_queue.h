@@ -1,5 +1,6 @@
 // The writer client's memory: steps waiting, steps on the wire, and which sequences of this connection they have. Pure.
-// Contract: steps come out in the order they went in; after reset() or a retryable nack the affected ones come out again, in
+// Contract: steps come out in the order they went in; after reset() or a retryable nack the affected ones come out
+// again, in
 //           that order, before the rest.
 #pragma once
 
@@ -33,8 +34,8 @@ class SendQueue {
   // One step: a run of records that are acked as one.
   void push(std::string run, Done done);
 
-  // The next frame of at most about `bytes_max`, if anything waits and the window allows: at the window's end a new step
-  // waits, but one that was begun goes out to its end, so that a window smaller than a transaction can't stall it.
+  // The next frame of at most about `bytes_max`, if anything waits and the window allows: at the window's end a new
+  // step waits, but one that was begun goes out to its end, so that a window smaller than a transaction can't stall it.
   [[nodiscard]] std::optional<Frame> next_frame(uint64_t bytes_max, uint64_t window_bytes);
 
   // Everything on the wire up to `through` is durable. The steps that are complete now, in order.

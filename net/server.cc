@@ -4,12 +4,12 @@
 #include <map>
 #include <set>
 
+#include <spdlog/spdlog.h>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <spdlog/spdlog.h>
 
 #include "base/status.h"
 #include "net/address.h"
@@ -44,7 +44,8 @@ std::string to_string(const tcp::endpoint& endpoint) {
 
 absl::Status listen_error(std::string_view address, const error_code& error) {
   if (error == asio::error::address_in_use)
-    return absl::AlreadyExistsError(fmt::format("address {} in use: stop the other process or choose another --addr", address));
+    return absl::AlreadyExistsError(
+        fmt::format("address {} in use: stop the other process or choose another --addr", address));
   return absl::InvalidArgumentError(
       fmt::format("cannot listen on {}: {}; choose an --addr of this machine", address, error.message()));
 }
@@ -169,15 +170,15 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     } else if (protocol == Protocol::native && service_ != nullptr) {
       serve_native(std::move(socket), id, to_string(remote), std::move(first));
     } else {
-      spdlog::warn("connection closed: neither this node's protocol nor HTTP/1 peer={} first_bytes={}", to_string(remote),
-                   to_hex(first));
+      spdlog::warn("connection closed: neither this node's protocol nor HTTP/1 peer={} first_bytes={}",
+                   to_string(remote), to_hex(first));
     }
   }
 
   void serve_native(tcp::socket socket, uint64_t id, std::string remote, std::string first) {
-    auto connection = std::make_shared<Connection>(loop_, std::move(socket),
-                                                   ConnectionOptions{.outbound_bytes_max = options_.outbound_bytes_max,
-                                                                     .ping_interval = options_.ping_interval});
+    auto connection = std::make_shared<Connection>(
+        loop_, std::move(socket),
+        ConnectionOptions{.outbound_bytes_max = options_.outbound_bytes_max, .ping_interval = options_.ping_interval});
     auto peer = std::make_shared<ServerPeer>(loop_,
                                              ServerPeer::Options{.id = id,
                                                                  .address = std::move(remote),

@@ -28,14 +28,15 @@ struct ServerOptions {
 
 class Server {
  public:
-  // `service` may be null: HTTP only. Errors: a port in use or an address that isn't ours, with the address and what to do.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Server>> listen(ServerOptions options, EventLoop& loop, NodeService* service,
-                                                                      HttpRoutes routes);
+  // `service` may be null: HTTP only. Errors: a port in use or an address that isn't ours, with the address and what to
+  // do.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Server>> listen(ServerOptions options, EventLoop& loop,
+                                                                      NodeService* service, HttpRoutes routes);
   virtual ~Server() = default;
   [[nodiscard]] virtual uint16_t port() const = 0;
-  // Stops accepting, says goodbye on every connection, flushes, closes. Returns when all are closed or `stop_timeout` passed
-  // (the rest is cut then). Idempotent; called on the loop's thread it doesn't wait. The destructor does the same, and after
-  // it the service is called no more.
+  // Stops accepting, says goodbye on every connection, flushes, closes. Returns when all are closed or `stop_timeout`
+  // passed (the rest is cut then). Idempotent; called on the loop's thread it doesn't wait. The destructor does the
+  // same, and after it the service is called no more.
   virtual void stop() = 0;
 };
 

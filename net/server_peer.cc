@@ -40,11 +40,17 @@ void ServerPeer::say_goodbye_and_close() {
   connection_->close(absl::UnavailableError("this node is stopping"));
 }
 
-void ServerPeer::abort() { connection_->abort(absl::UnavailableError("this node is stopping")); }
+void ServerPeer::abort() {
+  connection_->abort(absl::UnavailableError("this node is stopping"));
+}
 
-void ServerPeer::send_ack(uint64_t through) { connection_->send(FrameType::ack, 0, encode_ack(through)); }
+void ServerPeer::send_ack(uint64_t through) {
+  connection_->send(FrameType::ack, 0, encode_ack(through));
+}
 
-void ServerPeer::send_nack(const Nack& nack) { connection_->send(FrameType::nack, 0, encode_nack(nack)); }
+void ServerPeer::send_nack(const Nack& nack) {
+  connection_->send(FrameType::nack, 0, encode_nack(nack));
+}
 
 void ServerPeer::send_tso(uint64_t request, Tso first, uint32_t count) {
   connection_->send(FrameType::tso_reply, 0, encode_tso_reply({.request = request, .first = first, .count = count}));
@@ -59,11 +65,17 @@ void ServerPeer::send_data(std::string run) {
   }
 }
 
-void ServerPeer::send_resolved(ResolvedTs ts) { connection_->send(FrameType::resolved, 0, encode_resolved(ts)); }
+void ServerPeer::send_resolved(ResolvedTs ts) {
+  connection_->send(FrameType::resolved, 0, encode_resolved(ts));
+}
 
-void ServerPeer::send_gap(const Gap& gap) { connection_->send(FrameType::gap, 0, encode_gap(gap)); }
+void ServerPeer::send_gap(const Gap& gap) {
+  connection_->send(FrameType::gap, 0, encode_gap(gap));
+}
 
-void ServerPeer::send_end(CommitTs final_ts) { connection_->send(FrameType::end, 0, encode_end(final_ts)); }
+void ServerPeer::send_end(CommitTs final_ts) {
+  connection_->send(FrameType::end, 0, encode_end(final_ts));
+}
 
 void ServerPeer::send_goodbye() {
   if (std::exchange(goodbye_sent_, true)) return;
@@ -90,8 +102,9 @@ absl::Status ServerPeer::on_hello(ByteSpan body) {
   SLUICE_RETURN_IF_ERROR(check_features(hello_.features));
   SLUICE_ASSIGN_OR_RETURN(Welcome welcome, service_->on_hello(hello_));
   if (hello_.cluster_id != 0 && hello_.cluster_id != welcome.cluster_id)
-    return absl::FailedPreconditionError(fmt::format("{} is of cluster {}, this node of cluster {}: check the address or --cluster-id",
-                                                     hello_.name, hello_.cluster_id, welcome.cluster_id));
+    return absl::FailedPreconditionError(
+        fmt::format("{} is of cluster {}, this node of cluster {}: check the address or --cluster-id", hello_.name,
+                    hello_.cluster_id, welcome.cluster_id));
   welcome.features = kFeaturesKnown & hello_.features;
   welcome.frame_body_bytes_max = options_.frame_body_bytes_max;
   handshake_timer_.cancel();
@@ -103,7 +116,8 @@ absl::Status ServerPeer::on_hello(ByteSpan body) {
 
 absl::Status ServerPeer::on_request(FrameType type, ByteSpan body) {
   switch (type) {
-    case FrameType::pull: return on_pull(body);
+    case FrameType::pull:
+      return on_pull(body);
     case FrameType::credit: {
       SLUICE_RETURN_IF_ERROR(require_role(PeerRole::puller, "credit"));
       SLUICE_ASSIGN_OR_RETURN(const uint64_t bytes, decode_credit(body));
@@ -121,9 +135,12 @@ absl::Status ServerPeer::on_request(FrameType type, ByteSpan body) {
       service_->on_tso_request(shared_from_this(), request.request, request.count);
       return absl::OkStatus();
     }
-    case FrameType::goodbye: return on_goodbye();
-    case FrameType::refusal: return decode_refusal(body);
-    default: return absl::InvalidArgumentError(fmt::format("frame type {} isn't for a server", static_cast<int>(type)));
+    case FrameType::goodbye:
+      return on_goodbye();
+    case FrameType::refusal:
+      return decode_refusal(body);
+    default:
+      return absl::InvalidArgumentError(fmt::format("frame type {} isn't for a server", static_cast<int>(type)));
   }
 }
 
@@ -174,8 +191,8 @@ void ServerPeer::on_closed(const absl::Status& why) {
 
 absl::Status ServerPeer::require_role(PeerRole role, std::string_view what) const {
   if (hello_.role == role) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("{} from a peer of role {}, which is for role {}", what, static_cast<int>(hello_.role), static_cast<int>(role)));
+  return absl::InvalidArgumentError(fmt::format("{} from a peer of role {}, which is for role {}", what,
+                                                static_cast<int>(hello_.role), static_cast<int>(role)));
 }
 
 }  // namespace sluice::net

@@ -69,7 +69,10 @@ class FakeNode : public NodeService {
 
   absl::StatusOr<Welcome> on_hello(const Hello& hello) override {
     if (hello.name == "unwanted") return absl::PermissionDeniedError("you are not wanted");
-    return Welcome{.cluster_id = cluster_id, .time_source = TimeSource::writer, .node_id = "fake", .writer_window_bytes = window_bytes};
+    return Welcome{.cluster_id = cluster_id,
+                   .time_source = TimeSource::writer,
+                   .node_id = "fake",
+                   .writer_window_bytes = window_bytes};
   }
   void on_write(const PeerPtr& peer, uint64_t first, std::string run) override {
     std::string starts;
@@ -91,7 +94,9 @@ class FakeNode : public NodeService {
     events.add(fmt::format("want {}", ts));
     peer->send_resolved(ResolvedTs(ts.value));
   }
-  void on_tso_request(const PeerPtr& peer, uint64_t request, uint32_t count) override { peer->send_tso(request, Tso(1000), count); }
+  void on_tso_request(const PeerPtr& peer, uint64_t request, uint32_t count) override {
+    peer->send_tso(request, Tso(1000), count);
+  }
   void on_goodbye(const PeerPtr& peer) override {
     events.add("goodbye");
     if (answer_goodbye) peer->send_goodbye();
@@ -135,7 +140,8 @@ class RawSocket {
   std::pair<FrameType, std::string> read_frame() {
     const auto header = decode_frame_header(as_bytes(read_exactly(kFrameHeaderBytes)));
     EXPECT_TRUE(header.ok()) << header.status();
-    return header.ok() ? std::pair(header->type, read_exactly(header->body_bytes)) : std::pair(FrameType{}, std::string());
+    return header.ok() ? std::pair(header->type, read_exactly(header->body_bytes))
+                       : std::pair(FrameType{}, std::string());
   }
 
  private:
@@ -208,7 +214,9 @@ class ServerTest : public testing::Test {
     EXPECT_TRUE(socket.read_all().has_value());
     return std::string(message_of(decode_refusal(as_bytes(body))));
   }
-  static std::string hello_frame(const Hello& hello) { return encode_frame(FrameType::hello, 0, as_bytes(encode_hello(hello))); }
+  static std::string hello_frame(const Hello& hello) {
+    return encode_frame(FrameType::hello, 0, as_bytes(encode_hello(hello)));
+  }
 
   EventLoop loop{"net-test"};
   FakeNode node;
@@ -252,7 +260,8 @@ TEST_F(ServerTest, AFinalNackFailsItsStepWithThePumpsText) {
 
 TEST_F(ServerTest, ARetryableNackIsSentAgainUntilTaken) {
   node.answer_write = [tries = 0](const PeerPtr& peer, uint64_t first, uint64_t last) mutable {
-    if (++tries < 3) return peer->send_nack({.first = first, .last = last, .reason = NackReason::no_space, .retryable = true});
+    if (++tries < 3)
+      return peer->send_nack({.first = first, .last = last, .reason = NackReason::no_space, .retryable = true});
     peer->send_ack(last);
   };
   connect_writer();
@@ -410,9 +419,11 @@ TEST_F(ServerTest, RefusesAnotherMajorVersionNamingBoth) {
 }
 
 TEST_F(ServerTest, RefusesAnUnknownCriticalFeatureAndIgnoresOthers) {
-  EXPECT_THAT(refusal_of(hello_frame({.role = PeerRole::writer, .features = 1ull << 50})), HasSubstr("critical features"));
+  EXPECT_THAT(refusal_of(hello_frame({.role = PeerRole::writer, .features = 1ull << 50})),
+              HasSubstr("critical features"));
   RawSocket socket(port);
-  const auto [type, body] = socket.send(hello_frame({.role = PeerRole::writer, .features = 1ull << 20 | kFeatureWant})).read_frame();
+  const auto [type, body] =
+      socket.send(hello_frame({.role = PeerRole::writer, .features = 1ull << 20 | kFeatureWant})).read_frame();
   EXPECT_EQ(type, FrameType::welcome);
   EXPECT_EQ(decode_welcome(as_bytes(body))->features, kFeatureWant);
 }
@@ -459,8 +470,9 @@ TEST_F(ServerTest, ServesHttpAndTheNativeProtocolOnOnePort) {
   connect_writer();
   roll_back({1});
   const auto answers = RawSocket(port)
-                           .send("GET /status HTTP/1.1\r\nHost: x\r\n\r\n"
-                                 "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                           .send(
+                               "GET /status HTTP/1.1\r\nHost: x\r\n\r\n"
+                               "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                            .read_all();
   ASSERT_TRUE(answers.has_value());
   EXPECT_THAT(*answers, AllOf(HasSubstr("HTTP/1.1 200"), HasSubstr("fine"), HasSubstr("HTTP/1.1 404")));
@@ -490,7 +502,8 @@ TEST_F(ServerTest, TheOracleClientFetchesTimestampsAcrossARestart) {
   const auto fetch = [this] {
     on_loop([this] {
       oracle->fetch(3, [this](const absl::StatusOr<TsoRange>& range) {
-        client.add(range.ok() ? fmt::format("{}+{}", range->first, range->count) : std::string(message_of(range.status())));
+        client.add(range.ok() ? fmt::format("{}+{}", range->first, range->count)
+                              : std::string(message_of(range.status())));
       });
     });
   };
@@ -508,7 +521,8 @@ TEST_F(ServerTest, TheOracleClientSaysWhyItGotNoTimestamp) {
   with.timeout = std::chrono::milliseconds(50);
   oracle = OracleClient::open(with, loop);
   on_loop([this] {
-    oracle->fetch(1, [this](const absl::StatusOr<TsoRange>& range) { client.add(std::string(message_of(range.status()))); });
+    oracle->fetch(
+        1, [this](const absl::StatusOr<TsoRange>& range) { client.add(std::string(message_of(range.status()))); });
   });
   EXPECT_THAT(client.next(), AllOf(HasSubstr("no timestamp from"), HasSubstr("cannot connect")));
 }

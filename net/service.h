@@ -1,5 +1,5 @@
-// The seam between the native protocol's server and the node behind it. A pump implements NodeService; net/server.cc calls
-// it. Everything here happens on the event loop's thread.
+// The seam between the native protocol's server and the node behind it. A pump implements NodeService; net/server.cc
+// calls it. Everything here happens on the event loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct Welcome {
   uint64_t features = 0;
   TimeSource time_source{};
   std::string node_id{};
-  uint64_t writer_window_bytes = 0;  // un-acked bytes a writer may have outstanding; 0: the writer's own default
+  uint64_t writer_window_bytes = 0;   // un-acked bytes a writer may have outstanding; 0: the writer's own default
   uint32_t frame_body_bytes_max = 0;  // of write frames; filled in by the server
 };
 
@@ -51,7 +51,7 @@ enum class NackReason : uint8_t {
   aborted = 6,          // FATAL_ABORTED: the transaction was closed here
   unknown_prewrite = 7,
   bad_record = 8,
-  wrong_time = 9,       // progress sent to a pump that isn't in writer time
+  wrong_time = 9,  // progress sent to a pump that isn't in writer time
 };
 
 struct Nack {
@@ -84,11 +84,13 @@ class Peer {
   [[nodiscard]] virtual const Hello& hello() const = 0;
   [[nodiscard]] virtual const std::string& address() const = 0;
 
-  // Cumulative: every sequence up to `through` that no nack named is durable. So a nack goes out before an ack that passes it.
+  // Cumulative: every sequence up to `through` that no nack named is durable. So a nack goes out before an ack that
+  // passes it.
   virtual void send_ack(uint64_t through) = 0;
   virtual void send_nack(const Nack& nack) = 0;
   virtual void send_tso(uint64_t request, Tso first, uint32_t count) = 0;
-  virtual void send_data(std::string run) = 0;  // of commit and prewrite records, any length; takes from no credit itself
+  virtual void send_data(
+      std::string run) = 0;  // of commit and prewrite records, any length; takes from no credit itself
   virtual void send_resolved(ResolvedTs ts) = 0;
   virtual void send_gap(const Gap& gap) = 0;
   virtual void send_end(CommitTs final_ts) = 0;
@@ -105,7 +107,8 @@ using PeerPtr = std::shared_ptr<Peer>;
 class NodeService {
  public:
   virtual ~NodeService() = default;
-  // An error refuses the peer with its text; UNAVAILABLE tells it to try again. Features and limits are the server's to fill.
+  // An error refuses the peer with its text; UNAVAILABLE tells it to try again. Features and limits are the server's to
+  // fill.
   [[nodiscard]] virtual absl::StatusOr<Welcome> on_hello(const Hello& hello) = 0;
   // A run of records whose lengths, hashes and frame hash are already verified; `first` is the first record's sequence,
   // each record counts one.

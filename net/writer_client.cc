@@ -27,16 +27,17 @@ class Writer : public std::enable_shared_from_this<Writer> {
         retry_timer_(loop) {}
 
   void connect() {
-    session_ = ClientSession::open(loop_, options_.address,
-                                   {.role = PeerRole::writer,
-                                    .cluster_id = options_.cluster_id,
-                                    .time_source = options_.time_source,
-                                    .name = options_.name},
-                                   {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
-                                    .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
-                                    .on_run = nullptr,
-                                    .on_drained = [this] { send_what_fits(); },
-                                    .on_closed = [this](const absl::Status& why) { on_closed(why); }});
+    session_ =
+        ClientSession::open(loop_, options_.address,
+                            {.role = PeerRole::writer,
+                             .cluster_id = options_.cluster_id,
+                             .time_source = options_.time_source,
+                             .name = options_.name},
+                            {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
+                             .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
+                             .on_run = nullptr,
+                             .on_drained = [this] { send_what_fits(); },
+                             .on_closed = [this](const absl::Status& why) { on_closed(why); }});
   }
 
   void push(std::string run, WriterClient::Done done) {
@@ -80,7 +81,8 @@ class Writer : public std::enable_shared_from_this<Writer> {
       if (!frame) break;
       session_->send(FrameType::write, frame->first_sequence, std::move(frame->run));
     }
-    if (finish_done_ && queue_.empty() && !std::exchange(goodbye_sent_, true)) session_->send(FrameType::goodbye, 0, {});
+    if (finish_done_ && queue_.empty() && !std::exchange(goodbye_sent_, true))
+      session_->send(FrameType::goodbye, 0, {});
   }
 
   void on_welcome(const Welcome& welcome) {
@@ -121,7 +123,8 @@ class Writer : public std::enable_shared_from_this<Writer> {
     SendQueue::NackOutcome outcome = queue_.nack(nack);
     settle(std::move(outcome.settled));
     if (!outcome.retry || dropped_) return;
-    spdlog::debug("pump asks to retry address={} first={} last={} reason={}", options_.address, nack.first, nack.last, nack.text);
+    spdlog::debug("pump asks to retry address={} first={} last={} reason={}", options_.address, nack.first, nack.last,
+                  nack.text);
     // Pausing all keeps the order: what follows would overtake what must go again.
     retry_backoff_ = std::clamp(retry_backoff_ * 2, options_.backoff_min, options_.backoff_max);
     retry_timer_.set(retry_backoff_, [this] { send_what_fits(); });
@@ -139,14 +142,16 @@ class Writer : public std::enable_shared_from_this<Writer> {
     welcome_.reset();
     retry_timer_.cancel();
     queue_.reset();
-    const bool finished = std::exchange(goodbye_sent_, false) && std::exchange(goodbye_received_, false) && queue_.empty();
+    const bool finished =
+        std::exchange(goodbye_sent_, false) && std::exchange(goodbye_received_, false) && queue_.empty();
     goodbye_received_ = false;
     if (finished) return end(absl::OkStatus());
     if (absl::IsFailedPrecondition(why)) return end(why);
     const auto now = std::chrono::steady_clock::now();
     const auto pause = reconnect_.lost(now, message_of(why));
     if (options_.give_up_after.count() != 0 && reconnect_.unreachable_for(now) >= options_.give_up_after)
-      return end(absl::UnavailableError(fmt::format("given up after {} ms: {}", options_.give_up_after.count(), message_of(why))));
+      return end(absl::UnavailableError(
+          fmt::format("given up after {} ms: {}", options_.give_up_after.count(), message_of(why))));
     connect_timer_.set(pause, [this] { connect(); });
   }
 

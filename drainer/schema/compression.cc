@@ -19,7 +19,9 @@ std::string compress(std::string_view text) {
   return bytes;
 }
 
-bool is_compressed(std::string_view bytes) { return bytes.starts_with("\x28\xb5\x2f\xfd"); }
+bool is_compressed(std::string_view bytes) {
+  return bytes.starts_with("\x28\xb5\x2f\xfd");
+}
 
 absl::StatusOr<std::string> decompress(std::string_view bytes) {
   const std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
@@ -32,9 +34,11 @@ absl::StatusOr<std::string> decompress(std::string_view bytes) {
   while (in.pos < in.size) {
     ZSTD_outBuffer out{block.data(), block.size(), 0};
     wanted = ZSTD_decompressStream(context.get(), &out, &in);
-    if (ZSTD_isError(wanted) != 0) return absl::DataLossError(fmt::format("zstd data is damaged: {}", ZSTD_getErrorName(wanted)));
+    if (ZSTD_isError(wanted) != 0)
+      return absl::DataLossError(fmt::format("zstd data is damaged: {}", ZSTD_getErrorName(wanted)));
     text.append(block, 0, out.pos);
-    if (text.size() > kDecompressedBytesMax) return absl::DataLossError(fmt::format("zstd data holds over {} bytes", kDecompressedBytesMax));
+    if (text.size() > kDecompressedBytesMax)
+      return absl::DataLossError(fmt::format("zstd data holds over {} bytes", kDecompressedBytesMax));
   }
   // The last call may have left output behind although the input is used up.
   while (wanted != 0) {

@@ -90,7 +90,8 @@ absl::StatusOr<DdlJob> parse_job(std::string_view text, size_t offset) {
   job.schema_name = text_of(object, "schema_name");
   job.table_name = text_of(object, "table_name");
   job.query = text_of(object, "query");
-  if (const json::value* info = find(object, "binlog"); info != nullptr && info->is_object()) read_infos(info->get_object(), job);
+  if (const json::value* info = find(object, "binlog"); info != nullptr && info->is_object())
+    read_infos(info->get_object(), job);
   job.compressed_json = compress(text);
   return job;
 }
@@ -133,8 +134,10 @@ class JobSplitter {
     for (; at_ < text_.size(); ++at_) {
       const char c = text_[at_];
       if (quoted) {
-        if (c == '\\') ++at_;
-        else if (c == '"') quoted = false;
+        if (c == '\\')
+          ++at_;
+        else if (c == '"')
+          quoted = false;
       } else if (c == '"') {
         quoted = true;
       } else if (c == '{') {
@@ -147,7 +150,8 @@ class JobSplitter {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+      ++at_;
   }
 
   std::string_view text_;
@@ -167,8 +171,10 @@ absl::StatusOr<std::vector<DdlJob>> parse_ddl_history(std::string_view text) {
     if (object.empty()) break;
     SLUICE_ASSIGN_OR_RETURN(DdlJob job, parse_job(object, splitter.offset() - object.size()));
     const auto [it, added] = by_id.try_emplace(job.id, jobs.size());
-    if (added) jobs.push_back(std::move(job));
-    else jobs[it->second] = std::move(job);
+    if (added)
+      jobs.push_back(std::move(job));
+    else
+      jobs[it->second] = std::move(job);
   }
   std::ranges::stable_sort(jobs, {}, &DdlJob::schema_version);
   return jobs;

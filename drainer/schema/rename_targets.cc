@@ -26,7 +26,9 @@ class Tokens {
   }
 
  private:
-  static bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$' || (c & 0x80) != 0; }
+  static bool is_name(char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$' || (c & 0x80) != 0;
+  }
 
   std::string quoted_name() {
     std::string name;
@@ -42,9 +44,12 @@ class Tokens {
   void skip_space() {
     for (;;) {
       while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
-      if (text_.substr(at_).starts_with("/*")) at_ = after("*/");
-      else if (text_.substr(at_).starts_with("-- ") || text_.substr(at_).starts_with("#")) at_ = after("\n");
-      else return;
+      if (text_.substr(at_).starts_with("/*"))
+        at_ = after("*/");
+      else if (text_.substr(at_).starts_with("-- ") || text_.substr(at_).starts_with("#"))
+        at_ = after("\n");
+      else
+        return;
     }
   }
   size_t after(std::string_view end) const {

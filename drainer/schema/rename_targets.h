@@ -1,5 +1,5 @@
-// Where a RENAME TABLE statement of several tables moves them. Only its text tells when the job's arguments are gone, as they
-// are in finished jobs of some TiDB versions.
+// Where a RENAME TABLE statement of several tables moves them. Only its text tells when the job's arguments are gone,
+// as they are in finished jobs of some TiDB versions.
 #pragma once
 
 #include <string>

@@ -12,11 +12,15 @@ constexpr int64_t kMysqlSchemaId = 1;  // made by TiDB's bootstrap, without a jo
 constexpr std::string_view kFetchAgain = "fetch /ddl/history again from TiDB's status port and start with the new file";
 
 // Placement policies and resource groups put their own ids and names where other jobs have the schema's.
-bool names_a_schema(const DdlJob& job) { return !job.database.empty() || (!job.tables.empty() && job.type != DdlType::rename_tables); }
+bool names_a_schema(const DdlJob& job) {
+  return !job.database.empty() || (!job.tables.empty() && job.type != DdlType::rename_tables);
+}
 
 }  // namespace
 
-SchemaTracker::State::State() { schema_names[kMysqlSchemaId] = "mysql"; }
+SchemaTracker::State::State() {
+  schema_names[kMysqlSchemaId] = "mysql";
+}
 
 SchemaTracker::SchemaTracker() = default;
 
@@ -47,20 +51,29 @@ void SchemaTracker::State::replay(size_t index) {
   const DdlJob& job = jobs[index];
   // Version 0: the job failed before it changed anything.
   if (!job.finished() || job.schema_version == 0) return;
-  if (!job.database.empty()) schema_names[job.schema_id] = job.database;
-  else if (names_a_schema(job) && !job.schema_name.empty()) schema_names.try_emplace(job.schema_id, job.schema_name);
+  if (!job.database.empty())
+    schema_names[job.schema_id] = job.database;
+  else if (names_a_schema(job) && !job.schema_name.empty())
+    schema_names.try_emplace(job.schema_id, job.schema_name);
   switch (job.type) {
-    case DdlType::drop_schema: return drop_schema(job.schema_id, job.schema_version);
+    case DdlType::drop_schema:
+      return drop_schema(job.schema_id, job.schema_version);
     case DdlType::drop_table:
     case DdlType::drop_view:
-    case DdlType::drop_sequence: return drop_table(job.table_id, job.schema_version);
-    case DdlType::truncate_table: return replay_truncate(index);
-    case DdlType::rename_tables: return replay_rename_tables(index);
-    case DdlType::exchange_partition: return replay_exchange(index);
-    default: break;
+    case DdlType::drop_sequence:
+      return drop_table(job.table_id, job.schema_version);
+    case DdlType::truncate_table:
+      return replay_truncate(index);
+    case DdlType::rename_tables:
+      return replay_rename_tables(index);
+    case DdlType::exchange_partition:
+      return replay_exchange(index);
+    default:
+      break;
   }
   for (size_t i = 0; i < job.tables.size(); ++i)
-    set_table(job.tables[i].id, {.schema_version = job.schema_version, .job = index, .index = i, .schema_id = job.schema_id});
+    set_table(job.tables[i].id,
+              {.schema_version = job.schema_version, .job = index, .index = i, .schema_id = job.schema_id});
 }
 
 void SchemaTracker::State::drop_schema(int64_t schema_id, int64_t schema_version) {
@@ -74,7 +87,8 @@ void SchemaTracker::State::replay_truncate(size_t index) {
   const DdlJob& job = jobs[index];
   drop_table(job.table_id, job.schema_version);
   if (!job.tables.empty())
-    set_table(job.tables[0].id, {.schema_version = job.schema_version, .job = index, .index = 0, .schema_id = job.schema_id});
+    set_table(job.tables[0].id,
+              {.schema_version = job.schema_version, .job = index, .index = 0, .schema_id = job.schema_id});
 }
 
 // A chain (a to x, b to a, x to b) lists a table once for each step; the last one counts.
@@ -83,18 +97,21 @@ void SchemaTracker::State::replay_rename_tables(size_t index) {
   const std::vector<std::string> targets = rename_target_schemas(job.query);
   for (size_t i = 0; i < job.tables.size(); ++i) {
     const Version* before = current(job.tables[i].id);
-    Version version{.schema_version = job.schema_version, .job = index, .index = i,
+    Version version{.schema_version = job.schema_version,
+                    .job = index,
+                    .index = i,
                     .schema_id = before == nullptr ? job.schema_id : before->schema_id};
     if (i < targets.size() && !targets[i].empty()) {
       for (const auto& [id, name] : schema_names)
-        if (name == targets[i]) version.schema_id = std::max(version.schema_id, id);  // of namesakes, the one not dropped
+        if (name == targets[i])
+          version.schema_id = std::max(version.schema_id, id);  // of namesakes, the one not dropped
     }
     set_table(job.tables[i].id, version);
   }
 }
 
-// The job shows the partitioned table only. The plain table took over the id that a partition had, and the partition the
-// plain table's: found by comparing the partitions before and after.
+// The job shows the partitioned table only. The plain table took over the id that a partition had, and the partition
+// the plain table's: found by comparing the partitions before and after.
 void SchemaTracker::State::replay_exchange(size_t index) {
   const DdlJob& job = jobs[index];
   if (job.tables.empty()) return;
@@ -103,14 +120,17 @@ void SchemaTracker::State::replay_exchange(size_t index) {
   if (before == nullptr) return;
   const std::vector<int64_t>& ids_before = jobs[before->job].tables[before->index].partition_ids;
   const int64_t partition_schema_id = before->schema_id;
-  const auto among = [](const std::vector<int64_t>& ids, int64_t id) { return std::ranges::find(ids, id) != ids.end(); };
+  const auto among = [](const std::vector<int64_t>& ids, int64_t id) {
+    return std::ranges::find(ids, id) != ids.end();
+  };
   int64_t old_partition = 0;
   int64_t old_table = 0;
   for (const int64_t id : ids_before)
     if (!among(after.partition_ids, id)) old_partition = id;
   for (const int64_t id : after.partition_ids)
     if (!among(ids_before, id)) old_table = id;
-  set_table(after.id, {.schema_version = job.schema_version, .job = index, .index = 0, .schema_id = partition_schema_id});
+  set_table(after.id,
+            {.schema_version = job.schema_version, .job = index, .index = 0, .schema_id = partition_schema_id});
   const Version* plain = current(old_table);
   if (plain == nullptr || old_partition == 0) return;
   Version moved = *plain;
@@ -122,8 +142,9 @@ void SchemaTracker::State::replay_exchange(size_t index) {
 absl::StatusOr<std::shared_ptr<const TableSchema>> SchemaTracker::build(int64_t table_id, const Version& version) {
   const std::pair key(table_id, version.schema_version);
   if (const auto it = cache_.find(key); it != cache_.end()) return it->second;
-  SLUICE_ASSIGN_OR_RETURN(std::shared_ptr<const TableSchema> schema,
-                          make_table_schema(state_.jobs[version.job], version.index, table_id, schema_name(version.schema_id)));
+  SLUICE_ASSIGN_OR_RETURN(
+      std::shared_ptr<const TableSchema> schema,
+      make_table_schema(state_.jobs[version.job], version.index, table_id, schema_name(version.schema_id)));
   // Cheap to fill again, so no order of use is kept.
   if (cache_.size() >= kCachedSchemasMax) cache_.clear();
   cache_.emplace(key, schema);
@@ -133,16 +154,17 @@ absl::StatusOr<std::shared_ptr<const TableSchema>> SchemaTracker::build(int64_t 
 absl::StatusOr<SchemaTracker::TableAt> SchemaTracker::table(int64_t table_id, int64_t schema_version) {
   const auto it = state_.tables.find(table_id);
   if (it == state_.tables.end())
-    return absl::FailedPreconditionError(
-        fmt::format("DDL history lacks the job that made table id {} (wanted at schema version {}, the history ends at {}); {}",
-                    table_id, schema_version, last_schema_version(), kFetchAgain));
+    return absl::FailedPreconditionError(fmt::format(
+        "DDL history lacks the job that made table id {} (wanted at schema version {}, the history ends at {}); {}",
+        table_id, schema_version, last_schema_version(), kFetchAgain));
   // Of several entries of one version (rename chains, truncate) the last one counts.
   const History& history = it->second;
   const auto after = std::ranges::upper_bound(history, schema_version, {}, &Version::schema_version);
   if (after == history.begin())
-    return absl::FailedPreconditionError(
-        fmt::format("DDL history lacks table id {} at schema version {}: its first job for it (id {}) has version {}; {}", table_id,
-                    schema_version, history[0].job == kGone ? 0 : state_.jobs[history[0].job].id, history[0].schema_version, kFetchAgain));
+    return absl::FailedPreconditionError(fmt::format(
+        "DDL history lacks table id {} at schema version {}: its first job for it (id {}) has version {}; {}", table_id,
+        schema_version, history[0].job == kGone ? 0 : state_.jobs[history[0].job].id, history[0].schema_version,
+        kFetchAgain));
   const Version& version = *(after - 1);
   if (version.job == kGone) return TableAt{.state = TableState::gone, .schema = nullptr};
   SLUICE_ASSIGN_OR_RETURN(auto schema, build(table_id, version));
@@ -152,8 +174,8 @@ absl::StatusOr<SchemaTracker::TableAt> SchemaTracker::table(int64_t table_id, in
 absl::StatusOr<const DdlJob*> SchemaTracker::job(int64_t job_id) const {
   const auto it = state_.job_by_id.find(job_id);
   if (it == state_.job_by_id.end())
-    return absl::FailedPreconditionError(fmt::format("DDL history lacks job id {} (it ends at schema version {}); {}", job_id,
-                                                     last_schema_version(), kFetchAgain));
+    return absl::FailedPreconditionError(fmt::format("DDL history lacks job id {} (it ends at schema version {}); {}",
+                                                     job_id, last_schema_version(), kFetchAgain));
   return &state_.jobs[it->second];
 }
 
@@ -171,7 +193,9 @@ std::optional<SchemaTracker::Name> SchemaTracker::name_before(const DdlJob& job,
   return Name{.schema = schema_name(version.schema_id), .table = state_.jobs[version.job].tables[version.index].name};
 }
 
-int64_t SchemaTracker::last_schema_version() const { return state_.jobs.empty() ? 0 : state_.jobs.back().schema_version; }
+int64_t SchemaTracker::last_schema_version() const {
+  return state_.jobs.empty() ? 0 : state_.jobs.back().schema_version;
+}
 
 bool SchemaTracker::may_be_changing(int64_t table_id, int64_t schema_version) const {
   if (schema_version > last_schema_version()) return true;

@@ -1,10 +1,13 @@
-// Knows every table as of every schema version, by replaying a cluster's DDL jobs in the order of their schema versions.
-// Contract: table() answers with the definition that was in force at the version a DML was written with, however late that
+// Knows every table as of every schema version, by replaying a cluster's DDL jobs in the order of their schema
+// versions. Contract: table() answers with the definition that was in force at the version a DML was written with,
+// however late that
 //           DML commits. Jobs that were cancelled or rolled back change nothing. Pure: no I/O.
 // Threads:  one.
-// Errors:   FAILED_PRECONDITION when the history lacks a needed job: it names the schema version, table id or job id, and
+// Errors:   FAILED_PRECONDITION when the history lacks a needed job: it names the schema version, table id or job id,
+// and
 //           says to fetch the history again. DATA_LOSS for a table info that lacks a key.
-// Limits:   keeps one small entry per job and table, the jobs' JSON compressed, and at most kCachedSchemasMax built schemas.
+// Limits:   keeps one small entry per job and table, the jobs' JSON compressed, and at most kCachedSchemasMax built
+// schemas.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +33,13 @@ class SchemaTracker {
 
   SchemaTracker();
 
-  // Takes in a history; jobs already known are kept, so an answer fetched again only adds. Pointers from job() go stale.
-  // Errors: INVALID_ARGUMENT for an empty one.
+  // Takes in a history; jobs already known are kept, so an answer fetched again only adds. Pointers from job() go
+  // stale. Errors: INVALID_ARGUMENT for an empty one.
   [[nodiscard]] absl::Status load(std::vector<DdlJob> jobs);
 
   enum class TableState { known, gone };
   struct TableAt {
-    TableState state = TableState::known;      // gone: truncated or dropped at or before that version
+    TableState state = TableState::known;       // gone: truncated or dropped at or before that version
     std::shared_ptr<const TableSchema> schema;  // null when gone
   };
   // The table with this id as of `schema_version`.
@@ -55,8 +58,8 @@ class SchemaTracker {
 
   // Of the last job known; 0 without any.
   [[nodiscard]] int64_t last_schema_version() const;
-  // True when rows written at `schema_version` may come from the middle of a DDL on this table: one finishes later, or the
-  // history ends before.
+  // True when rows written at `schema_version` may come from the middle of a DDL on this table: one finishes later, or
+  // the history ends before.
   [[nodiscard]] bool may_be_changing(int64_t table_id, int64_t schema_version) const;
 
  private:
@@ -79,7 +82,9 @@ class SchemaTracker {
     void replay_exchange(size_t job);
     void drop_schema(int64_t schema_id, int64_t schema_version);
     void set_table(int64_t table_id, Version version) { tables[table_id].push_back(version); }
-    void drop_table(int64_t table_id, int64_t schema_version) { tables[table_id].push_back({.schema_version = schema_version}); }
+    void drop_table(int64_t table_id, int64_t schema_version) {
+      tables[table_id].push_back({.schema_version = schema_version});
+    }
     // The table's newest version; null when it is unknown or gone.
     [[nodiscard]] const Version* current(int64_t table_id) const;
 

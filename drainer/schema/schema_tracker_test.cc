@@ -19,8 +19,9 @@ constexpr std::string_view kColumn =
     R"({"id":1,"name":{"O":"id","L":"id"},"offset":0,"origin_default":null,"generated_expr_string":"","type":{"Tp":3,"Flag":4099,"Flen":11,"Decimal":0,"Charset":"binary","Collate":"binary","Elems":null},"state":5,"hidden":false})";
 
 std::string table_info(int64_t id, std::string_view name, std::string_view partition = "null") {
-  return fmt::format(R"({{"id":{},"name":{{"O":"{}","L":"{}"}},"cols":[{}],"index_info":null,"pk_is_handle":true,"is_common_handle":false,"partition":{}}})",
-                     id, name, name, kColumn, partition);
+  return fmt::format(
+      R"({{"id":{},"name":{{"O":"{}","L":"{}"}},"cols":[{}],"index_info":null,"pk_is_handle":true,"is_common_handle":false,"partition":{}}})",
+      id, name, name, kColumn, partition);
 }
 
 struct Job {
@@ -36,9 +37,14 @@ struct Job {
 };
 
 std::string to_json(const Job& job) {
-  const std::string database = job.type == DdlType::create_schema ? fmt::format(R"({{"id":{},"db_name":{{"O":"db{}","L":"db{}"}}}})", job.schema, job.schema, job.schema) : "null";
-  return fmt::format(R"({{"id":{},"type":{},"state":{},"schema_id":{},"table_id":{},"query":"{}","binlog":{{"SchemaVersion":{},"DBInfo":{},"TableInfo":{},"MultipleTableInfos":{}}}}})",
-                     job.id, static_cast<int>(job.type), job.state, job.schema, job.table, job.query, job.version, database, job.info, job.several);
+  const std::string database =
+      job.type == DdlType::create_schema
+          ? fmt::format(R"({{"id":{},"db_name":{{"O":"db{}","L":"db{}"}}}})", job.schema, job.schema, job.schema)
+          : "null";
+  return fmt::format(
+      R"({{"id":{},"type":{},"state":{},"schema_id":{},"table_id":{},"query":"{}","binlog":{{"SchemaVersion":{},"DBInfo":{},"TableInfo":{},"MultipleTableInfos":{}}}}})",
+      job.id, static_cast<int>(job.type), job.state, job.schema, job.table, job.query, job.version, database, job.info,
+      job.several);
 }
 
 class SchemaTrackerTest : public ::testing::Test {
@@ -51,7 +57,11 @@ class SchemaTrackerTest : public ::testing::Test {
     ASSERT_TRUE(tracker_.load(*std::move(jobs)).ok());
   }
   void create(int64_t job, int64_t version, int64_t table, std::string_view name) {
-    add({.id = job, .type = DdlType::create_table, .version = version, .table = table, .info = table_info(table, name)});
+    add({.id = job,
+         .type = DdlType::create_table,
+         .version = version,
+         .table = table,
+         .info = table_info(table, name)});
   }
   // "db.table", "gone", or the error's code.
   std::string name_at(int64_t table, int64_t version) {
@@ -75,8 +85,12 @@ TEST_F(SchemaTrackerTest, AnswersWithTheVersionAskedFor) {
 }
 
 TEST_F(SchemaTrackerTest, SortsJobsBySchemaVersionNotById) {
-  auto jobs = parse_ddl_history("[" + to_json({.id = 3, .type = DdlType::rename_table, .version = 9, .table = 100, .info = table_info(100, "b")}) + "," +
-                                to_json({.id = 4, .type = DdlType::create_table, .version = 5, .table = 100, .info = table_info(100, "a")}) + "]");
+  auto jobs = parse_ddl_history(
+      "[" +
+      to_json({.id = 3, .type = DdlType::rename_table, .version = 9, .table = 100, .info = table_info(100, "b")}) +
+      "," +
+      to_json({.id = 4, .type = DdlType::create_table, .version = 5, .table = 100, .info = table_info(100, "a")}) +
+      "]");
   ASSERT_TRUE(tracker_.load(*std::move(jobs)).ok());
   EXPECT_EQ(name_at(100, 9), "db10.b");
   EXPECT_EQ(tracker_.last_schema_version(), 9);
@@ -117,7 +131,10 @@ TEST_F(SchemaTrackerTest, ARenameOfSeveralTablesFollowsChainsAndDatabases) {
   add({.id = 2, .type = DdlType::create_schema, .version = 2, .schema = 11});
   create(3, 3, 100, "x1");
   create(4, 4, 101, "x2");
-  add({.id = 5, .type = DdlType::rename_tables, .version = 5, .table = 100,
+  add({.id = 5,
+       .type = DdlType::rename_tables,
+       .version = 5,
+       .table = 100,
        .several = "[" + table_info(100, "xt") + "," + table_info(101, "x1") + "," + table_info(100, "x2") + "]",
        .query = "rename table x1 to xt, x2 to x1, xt to db11.x2"});
   EXPECT_EQ(name_at(100, 5), "db11.x2");
@@ -125,15 +142,26 @@ TEST_F(SchemaTrackerTest, ARenameOfSeveralTablesFollowsChainsAndDatabases) {
 }
 
 TEST_F(SchemaTrackerTest, CreateTablesMakesEachOfThem) {
-  add({.id = 5, .type = DdlType::create_tables, .version = 5, .several = "[" + table_info(100, "a") + "," + table_info(101, "b") + "]"});
+  add({.id = 5,
+       .type = DdlType::create_tables,
+       .version = 5,
+       .several = "[" + table_info(100, "a") + "," + table_info(101, "b") + "]"});
   EXPECT_EQ(name_at(100, 5), "db10.a");
   EXPECT_EQ(name_at(101, 5), "db10.b");
 }
 
 TEST_F(SchemaTrackerTest, ExchangePartitionSwapsTheIds) {
-  add({.id = 2, .type = DdlType::create_table, .version = 2, .table = 100, .info = table_info(100, "pt", R"({"definitions":[{"id":201},{"id":202}]})")});
+  add({.id = 2,
+       .type = DdlType::create_table,
+       .version = 2,
+       .table = 100,
+       .info = table_info(100, "pt", R"({"definitions":[{"id":201},{"id":202}]})")});
   create(3, 3, 101, "ex");
-  add({.id = 4, .type = DdlType::exchange_partition, .version = 4, .table = 101, .info = table_info(100, "pt", R"({"definitions":[{"id":101},{"id":202}]})")});
+  add({.id = 4,
+       .type = DdlType::exchange_partition,
+       .version = 4,
+       .table = 101,
+       .info = table_info(100, "pt", R"({"definitions":[{"id":101},{"id":202}]})")});
   EXPECT_EQ(name_at(201, 4), "db10.ex");
   EXPECT_EQ(tracker_.table(201, 4)->schema->def.id, 201);
   EXPECT_EQ(name_at(101, 4), "gone");
@@ -169,7 +197,8 @@ TEST(DdlHistory, CutOffAnywhereIsAnError) {
 }
 
 TEST(DdlHistory, KeepsNumbersOf64Bits) {
-  const auto jobs = parse_ddl_history(R"([{"id":9007199254740993,"type":3,"state":6,"binlog":{"SchemaVersion":9007199254740995}}])");
+  const auto jobs =
+      parse_ddl_history(R"([{"id":9007199254740993,"type":3,"state":6,"binlog":{"SchemaVersion":9007199254740995}}])");
   ASSERT_TRUE(jobs.ok()) << jobs.status();
   EXPECT_EQ(jobs->at(0).id, 9007199254740993);
   EXPECT_EQ(jobs->at(0).schema_version, 9007199254740995);
@@ -188,7 +217,8 @@ TEST(DdlHistory, ReadsTheRecordedOnesAndRefusesACutOffFile) {
 }
 
 TEST(RenameTargets, AreReadAsMysqlReadsThem) {
-  EXPECT_THAT(rename_target_schemas("RENAME TABLE `a` TO `d``b`.`x`, b to c /* to z.y */, to1 TO d.to2;"), ElementsAre("d`b", "", "d"));
+  EXPECT_THAT(rename_target_schemas("RENAME TABLE `a` TO `d``b`.`x`, b to c /* to z.y */, to1 TO d.to2;"),
+              ElementsAre("d`b", "", "d"));
   EXPECT_THAT(rename_target_schemas("rename table a to"), ElementsAre());
   EXPECT_THAT(rename_target_schemas("rename table a to `unclosed"), ElementsAre(""));
 }

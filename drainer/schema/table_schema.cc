@@ -24,8 +24,10 @@ class InfoReader {
 
   [[nodiscard]] absl::Status status() const {
     if (bad_key_.empty()) return absl::OkStatus();
-    return absl::DataLossError(fmt::format("DDL history: job {}: key {} of its table info is missing or of a wrong kind; "
-                                           "fetch /ddl/history again", job_id_, bad_key_));
+    return absl::DataLossError(
+        fmt::format("DDL history: job {}: key {} of its table info is missing or of a wrong kind; "
+                    "fetch /ddl/history again",
+                    job_id_, bad_key_));
   }
   void fail(std::string_view key) {
     if (bad_key_.empty()) bad_key_ = key;
@@ -98,7 +100,8 @@ std::optional<std::string> origin_default(InfoReader& in, const json::object& in
     if (bits != nullptr && bits->is_string()) {
       std::string bytes;
       const json::string& encoded = bits->get_string();
-      if (!absl::Base64Unescape(absl::string_view(encoded.data(), encoded.size()), &bytes)) in.fail("origin_default_bit");
+      if (!absl::Base64Unescape(absl::string_view(encoded.data(), encoded.size()), &bytes))
+        in.fail("origin_default_bit");
       return bytes;
     }
   }
@@ -136,7 +139,8 @@ void read_index(InfoReader& in, const json::object& info, bool is_common_handle,
     if (column < 0 || static_cast<size_t>(column) >= table.def.columns.size()) return in.fail("idx_cols.offset");
     const int64_t prefix = in.integer(part, "length");
     index.parts.push_back({.column = static_cast<uint32_t>(column), .prefix = length_of(prefix)});
-    if (is_common_handle && index.primary) table.common_handle.emplace_back(static_cast<uint32_t>(column), prefix == kWholeColumn);
+    if (is_common_handle && index.primary)
+      table.common_handle.emplace_back(static_cast<uint32_t>(column), prefix == kWholeColumn);
   }
   if (in.integer(info, "state") == kStatePublic) table.def.indexes.push_back(std::move(index));
 }
@@ -193,8 +197,10 @@ absl::StatusOr<std::shared_ptr<const TableSchema>> make_table_schema(const DdlJo
   InfoReader in(job.id);
   auto table = std::make_shared<TableSchema>();
   const json::object* info = error ? nullptr : find_info(value, index);
-  if (info == nullptr) in.fail("TableInfo");
-  else read_table(in, *info, *table);
+  if (info == nullptr)
+    in.fail("TableInfo");
+  else
+    read_table(in, *info, *table);
   SLUICE_RETURN_IF_ERROR(in.status());
   table->def.id = table_id;
   table->def.schema = schema_name;

@@ -16,22 +16,32 @@ namespace {
 
 using Kind = RowDatum::Kind;
 
-unsigned fraction_of(const ColumnDef& column) { return column.decimals < 0 ? 0 : static_cast<unsigned>(std::min(column.decimals, 6)); }
-
-absl::Status unfit(const RowDatum& datum, const ColumnDef& column) {
-  return absl::DataLossError(fmt::format("a {} datum can't be a value of type {}", to_string(datum.kind), static_cast<int>(column.type)));
+unsigned fraction_of(const ColumnDef& column) {
+  return column.decimals < 0 ? 0 : static_cast<unsigned>(std::min(column.decimals, 6));
 }
 
-bool is_integer(Kind kind) { return kind == Kind::int64 || kind == Kind::uint64; }
+absl::Status unfit(const RowDatum& datum, const ColumnDef& column) {
+  return absl::DataLossError(
+      fmt::format("a {} datum can't be a value of type {}", to_string(datum.kind), static_cast<int>(column.type)));
+}
 
-int64_t signed_of(const RowDatum& d) { return d.kind == Kind::int64 ? d.integer : static_cast<int64_t>(d.unsigned_integer); }
-uint64_t unsigned_of(const RowDatum& d) { return d.kind == Kind::int64 ? static_cast<uint64_t>(d.integer) : d.unsigned_integer; }
+bool is_integer(Kind kind) {
+  return kind == Kind::int64 || kind == Kind::uint64;
+}
+
+int64_t signed_of(const RowDatum& d) {
+  return d.kind == Kind::int64 ? d.integer : static_cast<int64_t>(d.unsigned_integer);
+}
+uint64_t unsigned_of(const RowDatum& d) {
+  return d.kind == Kind::int64 ? static_cast<uint64_t>(d.integer) : d.unsigned_integer;
+}
 
 template <class T>
 absl::StatusOr<T> parse(std::string_view text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return absl::DataLossError(fmt::format("default value '{}' isn't a number", text));
+  if (error != std::errc() || end != text.data() + text.size())
+    return absl::DataLossError(fmt::format("default value '{}' isn't a number", text));
   return value;
 }
 
@@ -50,7 +60,8 @@ uint64_t bits_of(const ColumnDef& column, std::string_view names) {
   uint64_t bits = 0;
   while (!names.empty()) {
     const size_t comma = std::min(names.find(','), names.size());
-    if (const uint64_t ordinal = ordinal_of(column, names.substr(0, comma)); ordinal != 0) bits |= uint64_t{1} << (ordinal - 1);
+    if (const uint64_t ordinal = ordinal_of(column, names.substr(0, comma)); ordinal != 0)
+      bits |= uint64_t{1} << (ordinal - 1);
     names.remove_prefix(std::min(comma + 1, names.size()));
   }
   return bits;
@@ -76,8 +87,10 @@ absl::StatusOr<Datum> ColumnValues::time(uint64_t packed, const ColumnDef& colum
   if (!is_plausible(time)) return absl::DataLossError(fmt::format("packed time {} is no date", packed));
   if (column.type == MysqlType::timestamp) time = shift(time, offset_);
   text_.clear();
-  if (column.type == MysqlType::date || column.type == MysqlType::new_date) append_date(time, text_);
-  else append_datetime(time, fraction_of(column), text_);
+  if (column.type == MysqlType::date || column.type == MysqlType::new_date)
+    append_date(time, text_);
+  else
+    append_datetime(time, fraction_of(column), text_);
   return copy(text_);
 }
 
@@ -103,7 +116,8 @@ absl::StatusOr<Datum> ColumnValues::from_row(const RowDatum& datum, const Column
     case MysqlType::decimal:
       if (datum.kind != Kind::decimal) return unfit(datum, column);
       text_.clear();
-      SLUICE_RETURN_IF_ERROR(append_decimal(datum.bytes, {.precision = datum.precision, .fraction = datum.fraction}, text_));
+      SLUICE_RETURN_IF_ERROR(
+          append_decimal(datum.bytes, {.precision = datum.precision, .fraction = datum.fraction}, text_));
       return copy(text_);
     case MysqlType::date:
     case MysqlType::new_date:
@@ -119,12 +133,14 @@ absl::StatusOr<Datum> ColumnValues::from_row(const RowDatum& datum, const Column
     case MysqlType::enumeration:
       if (!is_integer(datum.kind)) return unfit(datum, column);
       if (unsigned_of(datum) > column.elements.size())
-        return absl::DataLossError(fmt::format("enum ordinal {} of {} elements", unsigned_of(datum), column.elements.size()));
+        return absl::DataLossError(
+            fmt::format("enum ordinal {} of {} elements", unsigned_of(datum), column.elements.size()));
       return Datum::uint64(unsigned_of(datum));
     case MysqlType::set:
       if (!is_integer(datum.kind)) return unfit(datum, column);
       if (column.elements.size() < 64 && unsigned_of(datum) >> column.elements.size() != 0)
-        return absl::DataLossError(fmt::format("set value {} of {} elements", unsigned_of(datum), column.elements.size()));
+        return absl::DataLossError(
+            fmt::format("set value {} of {} elements", unsigned_of(datum), column.elements.size()));
       return Datum::uint64(unsigned_of(datum));
     case MysqlType::bit:
       if (!is_integer(datum.kind)) return unfit(datum, column);
@@ -144,7 +160,8 @@ absl::StatusOr<Datum> ColumnValues::from_row(const RowDatum& datum, const Column
     case MysqlType::geometry:
       if (datum.kind != Kind::bytes) return unfit(datum, column);
       return Datum::bytes(datum.bytes);
-    case MysqlType::null: return Datum::null();
+    case MysqlType::null:
+      return Datum::null();
   }
   return absl::DataLossError(fmt::format("column type {} is unknown", static_cast<int>(column.type)));
 }
@@ -178,11 +195,16 @@ absl::StatusOr<Datum> ColumnValues::from_text(std::string_view text, const Colum
       SLUICE_ASSIGN_OR_RETURN(const double value, parse<double>(text));
       return Datum::float64(value);
     }
-    case MysqlType::enumeration: return Datum::uint64(ordinal_of(column, text));
-    case MysqlType::set: return Datum::uint64(bits_of(column, text));
-    case MysqlType::bit: return Datum::uint64(big_endian(text));
-    case MysqlType::timestamp: return timestamp_from_utc(text, column);
-    default: return copy(text);
+    case MysqlType::enumeration:
+      return Datum::uint64(ordinal_of(column, text));
+    case MysqlType::set:
+      return Datum::uint64(bits_of(column, text));
+    case MysqlType::bit:
+      return Datum::uint64(big_endian(text));
+    case MysqlType::timestamp:
+      return timestamp_from_utc(text, column);
+    default:
+      return copy(text);
   }
 }
 
@@ -214,21 +236,30 @@ Datum ColumnValues::zero(const ColumnDef& column) {
     case MysqlType::small_int:
     case MysqlType::medium_int:
     case MysqlType::integer:
-    case MysqlType::big_int: return column.is_unsigned() ? Datum::uint64(0) : Datum::int64(0);
-    case MysqlType::year: return Datum::int64(0);
-    case MysqlType::float32: return Datum::float32(0);
-    case MysqlType::float64: return Datum::float64(0);
-    case MysqlType::enumeration: return Datum::uint64(1);  // NOT NULL without a default: the first element
+    case MysqlType::big_int:
+      return column.is_unsigned() ? Datum::uint64(0) : Datum::int64(0);
+    case MysqlType::year:
+      return Datum::int64(0);
+    case MysqlType::float32:
+      return Datum::float32(0);
+    case MysqlType::float64:
+      return Datum::float64(0);
+    case MysqlType::enumeration:
+      return Datum::uint64(1);  // NOT NULL without a default: the first element
     case MysqlType::set:
-    case MysqlType::bit: return Datum::uint64(0);
-    case MysqlType::json: return Datum::bytes("null");
-    case MysqlType::null: return Datum::null();
+    case MysqlType::bit:
+      return Datum::uint64(0);
+    case MysqlType::json:
+      return Datum::bytes("null");
+    case MysqlType::null:
+      return Datum::null();
     case MysqlType::decimal:
       text_ = "0";
       if (column.decimals > 0) text_.append(".").append(static_cast<size_t>(column.decimals), '0');
       return copy(text_);
     case MysqlType::date:
-    case MysqlType::new_date: return Datum::bytes("0000-00-00");
+    case MysqlType::new_date:
+      return Datum::bytes("0000-00-00");
     case MysqlType::datetime:
     case MysqlType::timestamp:
       text_.clear();
@@ -238,7 +269,8 @@ Datum ColumnValues::zero(const ColumnDef& column) {
       text_.clear();
       append_duration(0, fraction_of(column), text_);
       return copy(text_);
-    default: return Datum::bytes({});
+    default:
+      return Datum::bytes({});
   }
 }
 

@@ -18,12 +18,14 @@ namespace sluice::drainer {
 // Renders values into one transaction's arena.
 class ColumnValues {
  public:
-  ColumnValues(std::pmr::memory_resource& arena, std::chrono::minutes time_zone_offset) : arena_(arena), offset_(time_zone_offset) {}
+  ColumnValues(std::pmr::memory_resource& arena, std::chrono::minutes time_zone_offset)
+      : arena_(arena), offset_(time_zone_offset) {}
 
   [[nodiscard]] absl::StatusOr<Datum> from_row(const RowDatum& datum, const ColumnDef& column);
 
   // What a row written before the column existed has in it: its origin default, else NULL, else the type's zero value.
-  [[nodiscard]] absl::StatusOr<Datum> missing(const ColumnDef& column, const std::optional<std::string>& origin_default);
+  [[nodiscard]] absl::StatusOr<Datum> missing(const ColumnDef& column,
+                                              const std::optional<std::string>& origin_default);
 
   [[nodiscard]] std::pmr::memory_resource& arena() { return arena_; }
 

@@ -17,7 +17,8 @@ DdlExpectation gone(const SchemaTracker::Name& name) {
 
 absl::StatusOr<DdlExpectation> left(SchemaTracker& schema, const DdlTable& table, int64_t schema_version) {
   SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt at, schema.table(table.id, schema_version));
-  if (at.schema == nullptr) return absl::DataLossError(fmt::format("DDL history: table id {} is gone at its own job", table.id));
+  if (at.schema == nullptr)
+    return absl::DataLossError(fmt::format("DDL history: table id {} is gone at its own job", table.id));
   const TableDef& def = at.schema->def;
   DdlExpectation expectation{.schema = def.schema, .table = def.name, .exists = true, .columns = {}};
   for (const ColumnDef& column : def.columns)
@@ -25,7 +26,9 @@ absl::StatusOr<DdlExpectation> left(SchemaTracker& schema, const DdlTable& table
   return expectation;
 }
 
-bool names_same(const DdlExpectation& a, const DdlExpectation& b) { return a.schema == b.schema && a.table == b.table; }
+bool names_same(const DdlExpectation& a, const DdlExpectation& b) {
+  return a.schema == b.schema && a.table == b.table;
+}
 
 // Old names that none of the new ones takes over don't exist any more.
 absl::Status expect_tables(SchemaTracker& schema, const DdlJob& job, DdlChange& ddl) {
@@ -42,11 +45,14 @@ absl::Status expect_tables(SchemaTracker& schema, const DdlJob& job, DdlChange& 
   return absl::OkStatus();
 }
 
-// An unqualified name in the text means the database the user was in: that of the object before the job, where there is one.
+// An unqualified name in the text means the database the user was in: that of the object before the job, where there is
+// one.
 SchemaTracker::Name place_of(const SchemaTracker& schema, const DdlJob& job) {
-  if (job.type == DdlType::rename_table || job.type == DdlType::rename_tables || job.type == DdlType::exchange_partition || drops_table(job.type)) {
+  if (job.type == DdlType::rename_table || job.type == DdlType::rename_tables ||
+      job.type == DdlType::exchange_partition || drops_table(job.type)) {
     const bool altered = job.type == DdlType::exchange_partition && !job.tables.empty();
-    if (auto name = schema.name_before(job, altered ? job.tables[0].id : job.table_id); name.has_value()) return *std::move(name);
+    if (auto name = schema.name_before(job, altered ? job.tables[0].id : job.table_id); name.has_value())
+      return *std::move(name);
   }
   std::string database = schema.schema_name(job.schema_id);
   if (database.empty()) database = job.schema_name;
@@ -72,14 +78,23 @@ bool is_unsupported(DdlType type) {
     case DdlType::alter_table_placement:
     case DdlType::create_resource_group:
     case DdlType::alter_resource_group:
-    case DdlType::drop_resource_group: return true;
-    default: return false;
+    case DdlType::drop_resource_group:
+      return true;
+    default:
+      return false;
   }
 }
 
 absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& job, std::string_view query) {
-  DdlChange ddl{.job_id = job.id, .type = static_cast<int>(job.type), .schema_version = job.schema_version, .schema = {}, .table = {},
-                .query = std::string(query), .job_query = job.query, .expectations = {}, .creates_schema = job.type == DdlType::create_schema};
+  DdlChange ddl{.job_id = job.id,
+                .type = static_cast<int>(job.type),
+                .schema_version = job.schema_version,
+                .schema = {},
+                .table = {},
+                .query = std::string(query),
+                .job_query = job.query,
+                .expectations = {},
+                .creates_schema = job.type == DdlType::create_schema};
   SchemaTracker::Name place = place_of(schema, job);
   ddl.schema = std::move(place.schema);
   ddl.table = std::move(place.table);
@@ -93,7 +108,9 @@ absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& j
 }
 
 bool passes(const TableFilter& filter, const DdlChange& ddl) {
-  return filter.passes(ddl.schema, ddl.table) || std::ranges::any_of(ddl.expectations, [&](const DdlExpectation& e) { return filter.passes(e.schema, e.table); });
+  return filter.passes(ddl.schema, ddl.table) || std::ranges::any_of(ddl.expectations, [&](const DdlExpectation& e) {
+           return filter.passes(e.schema, e.table);
+         });
 }
 
 }  // namespace sluice::drainer

@@ -16,7 +16,8 @@ namespace sluice::drainer {
 [[nodiscard]] bool is_unsupported(DdlType type);
 
 // `query`: the statement as the binlog carries it.
-[[nodiscard]] absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& job, std::string_view query);
+[[nodiscard]] absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& job,
+                                                        std::string_view query);
 
 // A DDL passes when an object it touches does, under its old or its new name.
 [[nodiscard]] bool passes(const TableFilter& filter, const DdlChange& ddl);

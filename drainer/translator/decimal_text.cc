@@ -45,7 +45,8 @@ class Groups {
 
 size_t decimal_bytes(uint8_t precision, uint8_t fraction) {
   const unsigned whole = precision - fraction;
-  return whole / kGroupDigits * 4 + kPartBytes[whole % kGroupDigits] + fraction / kGroupDigits * 4 + kPartBytes[fraction % kGroupDigits];
+  return whole / kGroupDigits * 4 + kPartBytes[whole % kGroupDigits] + fraction / kGroupDigits * 4 +
+         kPartBytes[fraction % kGroupDigits];
 }
 
 absl::Status append_decimal(std::string_view bytes, DecimalShape shape, std::string& text) {

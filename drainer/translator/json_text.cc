@@ -14,8 +14,18 @@ namespace sluice::drainer {
 namespace {
 
 enum TypeCode : uint8_t {
-  kObject = 0x01, kArray = 0x03, kLiteral = 0x04, kInt64 = 0x09, kUint64 = 0x0a, kFloat64 = 0x0b, kString = 0x0c, kOpaque = 0x0d,
-  kDate = 0x0e, kDatetime = 0x0f, kTimestamp = 0x10, kDuration = 0x11,
+  kObject = 0x01,
+  kArray = 0x03,
+  kLiteral = 0x04,
+  kInt64 = 0x09,
+  kUint64 = 0x0a,
+  kFloat64 = 0x0b,
+  kString = 0x0c,
+  kOpaque = 0x0d,
+  kDate = 0x0e,
+  kDatetime = 0x0f,
+  kTimestamp = 0x10,
+  kDuration = 0x11,
 };
 
 constexpr size_t kContainerHeaderBytes = 8;  // count, size
@@ -23,7 +33,9 @@ constexpr size_t kKeyEntryBytes = 6;         // offset, length
 constexpr size_t kValueEntryBytes = 5;       // type code, offset or literal
 constexpr unsigned kTimeFraction = 6;
 
-absl::Status broken(std::string_view what) { return absl::DataLossError(fmt::format("JSON value: {}", what)); }
+absl::Status broken(std::string_view what) {
+  return absl::DataLossError(fmt::format("JSON value: {}", what));
+}
 
 template <class T>
 T load(std::string_view bytes, size_t at) {
@@ -65,15 +77,19 @@ absl::StatusOr<size_t> container_bytes(std::string_view bytes) {
 absl::StatusOr<size_t> body_bytes(uint8_t type, std::string_view body) {
   switch (type) {
     case kObject:
-    case kArray: return container_bytes(body);
-    case kLiteral: return fixed(body, 1);
+    case kArray:
+      return container_bytes(body);
+    case kLiteral:
+      return fixed(body, 1);
     case kInt64:
     case kUint64:
     case kFloat64:
     case kDate:
     case kDatetime:
-    case kTimestamp: return fixed(body, 8);
-    case kDuration: return fixed(body, 12);
+    case kTimestamp:
+      return fixed(body, 8);
+    case kDuration:
+      return fixed(body, 12);
     case kString: {
       SLUICE_ASSIGN_OR_RETURN(const Sized sized, read_length(body));
       return sized.prefix + sized.size;
@@ -83,7 +99,8 @@ absl::StatusOr<size_t> body_bytes(uint8_t type, std::string_view body) {
       SLUICE_ASSIGN_OR_RETURN(const Sized sized, read_length(body.substr(1)));
       return 1 + sized.prefix + sized.size;
     }
-    default: return broken(fmt::format("type code {} is unknown", type));
+    default:
+      return broken(fmt::format("type code {} is unknown", type));
   }
 }
 
@@ -92,10 +109,13 @@ void append_float(double value, std::string& text) {
   char digits[400];
   const double magnitude = std::fabs(value);
   const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
-  const auto end = std::to_chars(digits, digits + sizeof(digits), value, exponent ? std::chars_format::scientific : std::chars_format::fixed).ptr;
+  const auto end = std::to_chars(digits, digits + sizeof(digits), value,
+                                 exponent ? std::chars_format::scientific : std::chars_format::fixed)
+                       .ptr;
   std::string_view all(digits, static_cast<size_t>(end - digits));
   // "1e-09" is written "1e-9"; a positive exponent keeps its two digits.
-  if (exponent && all.size() >= 4 && all[all.size() - 4] == 'e' && all[all.size() - 3] == '-' && all[all.size() - 2] == '0') {
+  if (exponent && all.size() >= 4 && all[all.size() - 4] == 'e' && all[all.size() - 3] == '-' &&
+      all[all.size() - 2] == '0') {
     text.append(all.substr(0, all.size() - 2));
     text += all.back();
     return;
@@ -111,21 +131,35 @@ size_t utf8_length(std::string_view s) {
   if (lead < 0xc2 || lead > 0xf4 || s.size() < size) return 0;
   for (size_t i = 1; i < size; ++i)
     if ((at(i) & 0xc0) != 0x80) return 0;
-  if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) return 0;
+  if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) ||
+      (lead == 0xf4 && at(1) > 0x8f))
+    return 0;
   return size;
 }
 
 void append_ascii(char c, std::string& text) {
   switch (c) {
     case '"':
-    case '\\': text += '\\'; text += c; return;
-    case '\n': text += "\\n"; return;
-    case '\r': text += "\\r"; return;
-    case '\t': text += "\\t"; return;
-    default: break;
+    case '\\':
+      text += '\\';
+      text += c;
+      return;
+    case '\n':
+      text += "\\n";
+      return;
+    case '\r':
+      text += "\\r";
+      return;
+    case '\t':
+      text += "\\t";
+      return;
+    default:
+      break;
   }
-  if (static_cast<uint8_t>(c) < 0x20) text += fmt::format("\\u{:04x}", static_cast<uint8_t>(c));
-  else text += c;
+  if (static_cast<uint8_t>(c) < 0x20)
+    text += fmt::format("\\u{:04x}", static_cast<uint8_t>(c));
+  else
+    text += c;
 }
 
 void append_string(std::string_view s, std::string& text) {
@@ -143,19 +177,27 @@ void append_string(std::string_view s, std::string& text) {
       continue;
     }
     // Line and paragraph separators, which JavaScript takes for line ends.
-    if (s.starts_with("\xe2\x80\xa8")) text += "\\u2028";
-    else if (s.starts_with("\xe2\x80\xa9")) text += "\\u2029";
-    else text.append(s.substr(0, size));
+    if (s.starts_with("\xe2\x80\xa8"))
+      text += "\\u2028";
+    else if (s.starts_with("\xe2\x80\xa9"))
+      text += "\\u2029";
+    else
+      text.append(s.substr(0, size));
     s.remove_prefix(size);
   }
   text += '"';
 }
 
-// Bit fields of the in-memory time that JSON keeps, unlike columns: year 14, month 4, day 5, hour 5, minute 6, second 6, microsecond 20, type 4.
+// Bit fields of the in-memory time that JSON keeps, unlike columns: year 14, month 4, day 5, hour 5, minute 6, second
+// 6, microsecond 20, type 4.
 CivilTime unpack_json_time(uint64_t bits) {
-  return {.year = static_cast<int32_t>(bits >> 50), .month = static_cast<uint32_t>(bits >> 46 & 15), .day = static_cast<uint32_t>(bits >> 41 & 31),
-          .hour = static_cast<uint32_t>(bits >> 36 & 31), .minute = static_cast<uint32_t>(bits >> 30 & 63),
-          .second = static_cast<uint32_t>(bits >> 24 & 63), .microsecond = static_cast<uint32_t>(bits >> 4 & 0xfffff)};
+  return {.year = static_cast<int32_t>(bits >> 50),
+          .month = static_cast<uint32_t>(bits >> 46 & 15),
+          .day = static_cast<uint32_t>(bits >> 41 & 31),
+          .hour = static_cast<uint32_t>(bits >> 36 & 31),
+          .minute = static_cast<uint32_t>(bits >> 30 & 63),
+          .second = static_cast<uint32_t>(bits >> 24 & 63),
+          .microsecond = static_cast<uint32_t>(bits >> 4 & 0xfffff)};
 }
 
 class Renderer {
@@ -174,17 +216,26 @@ class Renderer {
  private:
   absl::Status scalar(uint8_t type, std::string_view body) {
     switch (type) {
-      case kLiteral: return literal(static_cast<uint8_t>(body[0]));
-      case kInt64: text_ += fmt::format("{}", load<int64_t>(body, 0)); break;
-      case kUint64: text_ += fmt::format("{}", load<uint64_t>(body, 0)); break;
-      case kFloat64: append_float(load<double>(body, 0), text_); break;
+      case kLiteral:
+        return literal(static_cast<uint8_t>(body[0]));
+      case kInt64:
+        text_ += fmt::format("{}", load<int64_t>(body, 0));
+        break;
+      case kUint64:
+        text_ += fmt::format("{}", load<uint64_t>(body, 0));
+        break;
+      case kFloat64:
+        append_float(load<double>(body, 0), text_);
+        break;
       case kString: {
         SLUICE_ASSIGN_OR_RETURN(const Sized sized, read_length(body));
         append_string(body.substr(sized.prefix), text_);
         break;
       }
-      case kOpaque: return opaque(body);
-      default: time(type, body);
+      case kOpaque:
+        return opaque(body);
+      default:
+        time(type, body);
     }
     return absl::OkStatus();
   }
@@ -206,16 +257,20 @@ class Renderer {
 
   void time(uint8_t type, std::string_view body) {
     text_ += '"';
-    if (type == kDuration) append_duration(load<int64_t>(body, 0), std::min(load<uint32_t>(body, 8), kTimeFraction), text_);
-    else if (type == kDate) append_date(unpack_json_time(load<uint64_t>(body, 0)), text_);
-    else append_datetime(unpack_json_time(load<uint64_t>(body, 0)), kTimeFraction, text_);
+    if (type == kDuration)
+      append_duration(load<int64_t>(body, 0), std::min(load<uint32_t>(body, 8), kTimeFraction), text_);
+    else if (type == kDate)
+      append_date(unpack_json_time(load<uint64_t>(body, 0)), text_);
+    else
+      append_datetime(unpack_json_time(load<uint64_t>(body, 0)), kTimeFraction, text_);
     text_ += '"';
   }
 
   absl::Status container(bool object, std::string_view body, unsigned depth) {
     const size_t count = load<uint32_t>(body, 0);
     const size_t key_bytes = object ? kKeyEntryBytes : 0;
-    if (count > (body.size() - kContainerHeaderBytes) / (key_bytes + kValueEntryBytes)) return broken("more entries than bytes");
+    if (count > (body.size() - kContainerHeaderBytes) / (key_bytes + kValueEntryBytes))
+      return broken("more entries than bytes");
     const size_t values = kContainerHeaderBytes + count * key_bytes;
     text_ += object ? '{' : '[';
     for (size_t i = 0; i < count; ++i) {
@@ -259,7 +314,8 @@ absl::StatusOr<size_t> json_bytes(std::string_view bytes) {
 
 absl::Status append_json(std::string_view value, std::string& text) {
   if (value.empty()) return broken("cut off");
-  return Renderer(text.size() + value.size() * kJsonExpansionMax + 64, text).value(static_cast<uint8_t>(value[0]), value.substr(1), 0);
+  return Renderer(text.size() + value.size() * kJsonExpansionMax + 64, text)
+      .value(static_cast<uint8_t>(value[0]), value.substr(1), 0);
 }
 
 }  // namespace sluice::drainer

@@ -12,15 +12,26 @@ namespace sluice::drainer {
 namespace {
 
 enum Flag : uint8_t {
-  kNull = 0, kComparableBytes = 1, kCompactBytes = 2, kComparableInt = 3, kComparableUint = 4, kFloat = 5, kDecimal = 6,
-  kDuration = 7, kVarint = 8, kUvarint = 9, kJson = 10,
+  kNull = 0,
+  kComparableBytes = 1,
+  kCompactBytes = 2,
+  kComparableInt = 3,
+  kComparableUint = 4,
+  kFloat = 5,
+  kDecimal = 6,
+  kDuration = 7,
+  kVarint = 8,
+  kUvarint = 9,
+  kJson = 10,
 };
 
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
 constexpr size_t kGroupBytes = 8;  // memcomparable strings: 8 bytes and a marker that counts the padding
 constexpr unsigned kVarintBytesMax = 10;
 
-absl::Status cut_off(std::string_view what) { return absl::DataLossError(fmt::format("{} is cut off", what)); }
+absl::Status cut_off(std::string_view what) {
+  return absl::DataLossError(fmt::format("{} is cut off", what));
+}
 
 absl::StatusOr<uint64_t> take_uvarint(std::string_view& row) {
   uint64_t value = 0;
@@ -58,7 +69,8 @@ absl::StatusOr<RowDatum> take_comparable_bytes(std::string_view& row, std::pmr::
   if (padding > kGroupBytes) return absl::DataLossError("memcomparable string has a wrong padding");
   const size_t size = (groups + 1) * kGroupBytes - padding;
   char* copy = static_cast<char*>(arena.allocate((groups + 1) * kGroupBytes, 1));
-  for (size_t i = 0; i <= groups; ++i) std::memcpy(copy + i * kGroupBytes, row.data() + i * (kGroupBytes + 1), kGroupBytes);
+  for (size_t i = 0; i <= groups; ++i)
+    std::memcpy(copy + i * kGroupBytes, row.data() + i * (kGroupBytes + 1), kGroupBytes);
   row.remove_prefix((groups + 1) * (kGroupBytes + 1));
   return RowDatum{.kind = RowDatum::Kind::bytes, .bytes = {copy, size}};
 }
@@ -80,7 +92,9 @@ absl::StatusOr<RowDatum> take_float(std::string_view& row) {
 
 absl::StatusOr<RowDatum> take_decimal(std::string_view& row) {
   if (row.size() < 2) return cut_off("decimal");
-  RowDatum datum{.kind = RowDatum::Kind::decimal, .precision = static_cast<uint8_t>(row[0]), .fraction = static_cast<uint8_t>(row[1])};
+  RowDatum datum{.kind = RowDatum::Kind::decimal,
+                 .precision = static_cast<uint8_t>(row[0]),
+                 .fraction = static_cast<uint8_t>(row[1])};
   row.remove_prefix(2);
   if (datum.precision == 0 || datum.precision > kDecimalDigitsMax || datum.fraction > datum.precision)
     return absl::DataLossError(fmt::format("decimal({},{}) is impossible", datum.precision, datum.fraction));
@@ -101,7 +115,8 @@ absl::StatusOr<RowDatum> take_json(std::string_view& row) {
 }  // namespace
 
 std::string_view to_string(RowDatum::Kind kind) {
-  static constexpr std::array<std::string_view, 8> kNames = {"null", "int", "uint", "float", "bytes", "decimal", "duration", "json"};
+  static constexpr std::array<std::string_view, 8> kNames = {"null",  "int",     "uint",     "float",
+                                                             "bytes", "decimal", "duration", "json"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -110,12 +125,18 @@ absl::StatusOr<RowDatum> take_datum(std::string_view& row, std::pmr::memory_reso
   const auto flag = static_cast<uint8_t>(row[0]);
   row.remove_prefix(1);
   switch (flag) {
-    case kNull: return RowDatum{};
-    case kComparableBytes: return take_comparable_bytes(row, arena);
-    case kCompactBytes: return take_compact_bytes(row);
-    case kFloat: return take_float(row);
-    case kDecimal: return take_decimal(row);
-    case kJson: return take_json(row);
+    case kNull:
+      return RowDatum{};
+    case kComparableBytes:
+      return take_comparable_bytes(row, arena);
+    case kCompactBytes:
+      return take_compact_bytes(row);
+    case kFloat:
+      return take_float(row);
+    case kDecimal:
+      return take_decimal(row);
+    case kJson:
+      return take_json(row);
     case kComparableInt:
     case kDuration: {
       SLUICE_ASSIGN_OR_RETURN(const uint64_t bits, take_big_endian(row));
@@ -134,7 +155,8 @@ absl::StatusOr<RowDatum> take_datum(std::string_view& row, std::pmr::memory_reso
       SLUICE_ASSIGN_OR_RETURN(const uint64_t value, take_uvarint(row));
       return RowDatum{.kind = RowDatum::Kind::uint64, .unsigned_integer = value};
     }
-    default: return absl::DataLossError(fmt::format("datum flag {} is unknown", flag));
+    default:
+      return absl::DataLossError(fmt::format("datum flag {} is unknown", flag));
   }
 }
 

@@ -18,13 +18,14 @@ struct RowDatum {
   uint64_t unsigned_integer = 0;
   double real = 0;
   std::string_view bytes{};  // bytes; decimal: its binary digits; json: type code and value
-  uint8_t precision = 0;  // of a decimal: digits in all, digits of fraction
+  uint8_t precision = 0;     // of a decimal: digits in all, digits of fraction
   uint8_t fraction = 0;
 };
 
 [[nodiscard]] std::string_view to_string(RowDatum::Kind kind);
 
-// Takes one datum off the front of `row`. Only memcomparable strings, which occur in clustered keys, are copied, into `arena`.
+// Takes one datum off the front of `row`. Only memcomparable strings, which occur in clustered keys, are copied, into
+// `arena`.
 [[nodiscard]] absl::StatusOr<RowDatum> take_datum(std::string_view& row, std::pmr::memory_resource& arena);
 
 }  // namespace sluice::drainer

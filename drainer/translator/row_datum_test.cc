@@ -19,7 +19,8 @@ using namespace std::string_literals;
 
 std::string from_hex(std::string_view hex) {
   std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
   return bytes;
 }
 
@@ -40,7 +41,10 @@ class RowDatumTest : public ::testing::Test {
 
 TEST_F(RowDatumTest, ReadsEveryFlag) {
   EXPECT_EQ(take("00").kind, Kind::null);
-  EXPECT_EQ(take("02064142" "43").bytes, "ABC");
+  EXPECT_EQ(take("02064142"
+                 "43")
+                .bytes,
+            "ABC");
   EXPECT_EQ(take("037fffffffffffffff").integer, -1);
   EXPECT_EQ(take("04ffffffffffffffff").unsigned_integer, UINT64_MAX);
   EXPECT_EQ(take("05bff8000000000000").real, 1.5);
@@ -52,12 +56,25 @@ TEST_F(RowDatumTest, ReadsEveryFlag) {
 }
 
 TEST_F(RowDatumTest, JoinsTheGroupsOfMemcomparableStrings) {
-  EXPECT_EQ(take("01" "6162636465666768" "ff" "6900000000000000" "f8").bytes, "abcdefghi");
-  EXPECT_EQ(take("01" "0000000000000000" "f7").bytes, "");
+  EXPECT_EQ(take("01"
+                 "6162636465666768"
+                 "ff"
+                 "6900000000000000"
+                 "f8")
+                .bytes,
+            "abcdefghi");
+  EXPECT_EQ(take("01"
+                 "0000000000000000"
+                 "f7")
+                .bytes,
+            "");
 }
 
 TEST_F(RowDatumTest, RefusesEveryCutOffDatum) {
-  for (const char* hex : {"01616263", "0206" "4142", "03ff", "05bff8", "060502", "0880", "09", "0a0c05", "0a01", "15", ""}) {
+  for (const char* hex : {"01616263",
+                          "0206"
+                          "4142",
+                          "03ff", "05bff8", "060502", "0880", "09", "0a0c05", "0a01", "15", ""}) {
     const std::string bytes = from_hex(hex);
     std::string_view row = bytes;
     EXPECT_EQ(take_datum(row, arena_).status().code(), absl::StatusCode::kDataLoss) << hex;
@@ -87,10 +104,13 @@ std::string datetime(const CivilTime& time, unsigned fraction = 0) {
   return text;
 }
 
-TEST(TimeText, UnpacksTheGoldenTime) { EXPECT_EQ(datetime(unpack_time(1850053938422743040)), "2022-04-27 04:05:07"); }
+TEST(TimeText, UnpacksTheGoldenTime) {
+  EXPECT_EQ(datetime(unpack_time(1850053938422743040)), "2022-04-27 04:05:07");
+}
 
 TEST(TimeText, ShiftsAcrossDaysButNotTheZeroTime) {
-  const CivilTime late{.year = 2023, .month = 12, .day = 31, .hour = 23, .minute = 30, .second = 1, .microsecond = 5000};
+  const CivilTime late{
+      .year = 2023, .month = 12, .day = 31, .hour = 23, .minute = 30, .second = 1, .microsecond = 5000};
   EXPECT_EQ(datetime(shift(late, std::chrono::minutes(60)), 3), "2024-01-01 00:30:01.005");
   EXPECT_EQ(datetime(shift(late, std::chrono::minutes(-24 * 60))), "2023-12-30 23:30:01");
   EXPECT_EQ(datetime(shift({}, std::chrono::minutes(60))), "0000-00-00 00:00:00");
@@ -127,10 +147,15 @@ TEST(JsonText, PrintsEveryScalar) {
   EXPECT_EQ(json("\x04\x02"s), "false");
   EXPECT_EQ(json("\x09" + le<int64_t>(-5)), "-5");
   EXPECT_EQ(json("\x0a" + le(UINT64_MAX)), "18446744073709551615");
-  EXPECT_EQ(json("\x0c\x05" "a\"\n\x01\xff"s), R"("a\"\n\u0001\ufffd")");
-  EXPECT_EQ(json("\x0d\xfc\x03" "abc"s), R"("base64:type252:YWJj")");
+  EXPECT_EQ(json("\x0c\x05"
+                 "a\"\n\x01\xff"s),
+            R"("a\"\n\u0001\ufffd")");
+  EXPECT_EQ(json("\x0d\xfc\x03"
+                 "abc"s),
+            R"("base64:type252:YWJj")");
   EXPECT_EQ(json("\x11" + le<int64_t>(3'661'000'000'000) + le<uint32_t>(0)), R"("01:01:01")");
-  const uint64_t time = uint64_t{2023} << 50 | uint64_t{3} << 46 | uint64_t{9} << 41 | uint64_t{4} << 36 | uint64_t{5} << 30 | uint64_t{6} << 24 | 7 << 4;
+  const uint64_t time = uint64_t{2023} << 50 | uint64_t{3} << 46 | uint64_t{9} << 41 | uint64_t{4} << 36 |
+                        uint64_t{5} << 30 | uint64_t{6} << 24 | 7 << 4;
   EXPECT_EQ(json("\x0e" + le(time)), R"("2023-03-09")");
   EXPECT_EQ(json("\x0f" + le(time)), R"("2023-03-09 04:05:06.000007")");
 }
@@ -149,7 +174,8 @@ TEST(JsonText, PrintsFloatsAsGoDoes) {
 // {"a": [1]}: count, size, one key entry, one value entry, the key, the array.
 std::string nested() {
   const std::string array = le<uint32_t>(1) + le<uint32_t>(21) + "\x09" + le<uint32_t>(13) + le<int64_t>(1);
-  return "\x01" + le<uint32_t>(1) + le<uint32_t>(19 + 1 + 21) + le<uint32_t>(19) + le<uint16_t>(1) + "\x03" + le<uint32_t>(20) + "a" + array;
+  return "\x01" + le<uint32_t>(1) + le<uint32_t>(19 + 1 + 21) + le<uint32_t>(19) + le<uint16_t>(1) + "\x03" +
+         le<uint32_t>(20) + "a" + array;
 }
 
 TEST(JsonText, SeparatesAsMysqlDoes) {

@@ -11,7 +11,9 @@ constexpr int64_t kHandleColumnId = -1;  // the hidden row id, in deletes of tab
 constexpr std::string_view kEmptyRow("\0", 1);
 
 // Rows are written without generated columns in updates, and columns still being added aren't anybody's business yet.
-bool is_writable(const ColumnDef& column) { return column.is_public && !column.generated; }
+bool is_writable(const ColumnDef& column) {
+  return column.is_public && !column.generated;
+}
 
 }  // namespace
 
@@ -28,18 +30,20 @@ RowDecoder::Image RowDecoder::new_image() {
 absl::Status RowDecoder::at(const absl::Status& status, std::string_view where, int column) const {
   if (status.ok()) return status;
   const size_t offset = static_cast<size_t>(where.data() - payload_.data());
-  const std::string name = column < 0 ? std::string() : fmt::format(" column `{}`", table_.def.columns[static_cast<size_t>(column)].name);
-  return absl::Status(status.code(), fmt::format("table `{}`.`{}` (id {}){} at byte {}: {}", table_.def.schema, table_.def.name,
-                                                 table_.def.id, name, offset, message_of(status)));
+  const std::string name =
+      column < 0 ? std::string() : fmt::format(" column `{}`", table_.def.columns[static_cast<size_t>(column)].name);
+  return absl::Status(status.code(), fmt::format("table `{}`.`{}` (id {}){} at byte {}: {}", table_.def.schema,
+                                                 table_.def.name, table_.def.id, name, offset, message_of(status)));
 }
 
-// Normal while a DDL on the table is under way: rows carry columns that aren't public yet, filled with the default that the
-// DDL itself brings downstream. Not normal when the history ends before: the column may be real.
+// Normal while a DDL on the table is under way: rows carry columns that aren't public yet, filled with the default that
+// the DDL itself brings downstream. Not normal when the history ends before: the column may be real.
 absl::Status RowDecoder::unknown_column(int64_t id, std::string_view where) const {
   if (id == kHandleColumnId || context_.schema_version <= context_.schema_version_known) return absl::OkStatus();
-  return at(absl::FailedPreconditionError(fmt::format(
-                "column id {} is unknown: the transaction has schema version {}, the DDL history ends at {}; fetch /ddl/history again "
-                "from TiDB's status port once the running DDL has finished", id, context_.schema_version, context_.schema_version_known)),
+  return at(absl::FailedPreconditionError(fmt::format("column id {} is unknown: the transaction has schema version {}, "
+                                                      "the DDL history ends at {}; fetch /ddl/history again "
+                                                      "from TiDB's status port once the running DDL has finished",
+                                                      id, context_.schema_version, context_.schema_version_known)),
             where, -1);
 }
 
@@ -48,7 +52,8 @@ absl::Status RowDecoder::take_pair(std::string_view& row, int& column, Datum& va
   absl::StatusOr<RowDatum> id = take_datum(row, values_.arena());
   if (!id.ok()) return at(id.status(), begin, -1);
   if (id->kind != RowDatum::Kind::int64)
-    return at(absl::DataLossError(fmt::format("a column id is expected, not a {} datum", to_string(id->kind))), begin, -1);
+    return at(absl::DataLossError(fmt::format("a column id is expected, not a {} datum", to_string(id->kind))), begin,
+              -1);
   column = table_.find_column(id->integer);
   const std::string_view body = row;
   const absl::StatusOr<RowDatum> datum = take_datum(row, values_.arena());
@@ -66,7 +71,8 @@ absl::Status RowDecoder::take_handle(std::string_view& row, Image image) {
     const absl::StatusOr<RowDatum> handle = take_datum(row, values_.arena());
     if (!handle.ok()) return at(handle.status(), begin, -1);
     if (handle->kind != RowDatum::Kind::int64)
-      return at(absl::DataLossError(fmt::format("a row id is expected, not a {} datum", to_string(handle->kind))), begin, -1);
+      return at(absl::DataLossError(fmt::format("a row id is expected, not a {} datum", to_string(handle->kind))),
+                begin, -1);
     if (!table_.handle_is_key) return absl::OkStatus();
     const uint32_t column = table_.def.indexes[0].parts[0].column;
     absl::StatusOr<Datum> value = values_.from_row(*handle, table_.def.columns[column]);
@@ -142,9 +148,12 @@ absl::StatusOr<RowChange> RowDecoder::update(std::string_view row) {
     if (column < 0) continue;
     const auto i = static_cast<size_t>(column);
     // The old row comes first, the new one follows without a mark between them.
-    if (before[i].is_absent()) before[i] = value;
-    else if (after[i].is_absent()) after[i] = value;
-    else return at(absl::DataLossError("a third value in one update"), begin, column);
+    if (before[i].is_absent())
+      before[i] = value;
+    else if (after[i].is_absent())
+      after[i] = value;
+    else
+      return at(absl::DataLossError("a third value in one update"), begin, column);
   }
   SLUICE_RETURN_IF_ERROR(complete_update(before, after, whole));
   return RowChange{.kind = RowChangeKind::update, .table = &table_.def, .before = before, .after = after};

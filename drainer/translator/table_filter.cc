@@ -10,20 +10,24 @@
 namespace sluice::drainer {
 namespace {
 
-std::string lower(std::string_view text) { return absl::AsciiStrToLower(absl::string_view(text.data(), text.size())); }
+std::string lower(std::string_view text) {
+  return absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
+}
 
 // One entry of a list.
 class Pattern {
  public:
   static absl::StatusOr<Pattern> make(std::string_view text) {
-    if (text.empty()) return absl::InvalidArgumentError("filter: an entry is empty; remove it or name a schema or table");
+    if (text.empty())
+      return absl::InvalidArgumentError("filter: an entry is empty; remove it or name a schema or table");
     Pattern pattern;
     pattern.anywhere_ = text.starts_with('~');
     pattern.literal_ = lower(text);
     if (text.find_first_of("~.*+?()[]{}|\\^") == std::string_view::npos) return pattern;
     // Adapters catch at their edge: std::regex has no other way to say it.
     try {
-      pattern.regex_.assign(std::string(text.substr(pattern.anywhere_ ? 1 : 0)), std::regex::ECMAScript | std::regex::icase);
+      pattern.regex_.assign(std::string(text.substr(pattern.anywhere_ ? 1 : 0)),
+                            std::regex::ECMAScript | std::regex::icase);
     } catch (const std::regex_error& error) {
       return absl::InvalidArgumentError(fmt::format("filter: '{}' is no regular expression: {}", text, error.what()));
     }
@@ -74,7 +78,9 @@ struct TableFilter::Rules {
   std::vector<TablePattern> do_tables;
 };
 
-TableFilter::TableFilter() : TableFilter(std::make_shared<const Rules>()) { *this = make({}).value(); }
+TableFilter::TableFilter() : TableFilter(std::make_shared<const Rules>()) {
+  *this = make({}).value();
+}
 
 TableFilter::TableFilter(std::shared_ptr<const Rules> rules) : rules_(std::move(rules)) {}
 
@@ -90,9 +96,12 @@ absl::StatusOr<TableFilter> TableFilter::make(const TableFilterOptions& options)
 bool TableFilter::passes(std::string_view schema, std::string_view table) const {
   const std::string schema_name = lower(schema);
   const std::string table_name = lower(table);
-  const auto in = [&](const std::vector<Pattern>& list) { return std::ranges::any_of(list, [&](const Pattern& p) { return p.matches(schema_name); }); };
+  const auto in = [&](const std::vector<Pattern>& list) {
+    return std::ranges::any_of(list, [&](const Pattern& p) { return p.matches(schema_name); });
+  };
   const auto names = [&](const std::vector<TablePattern>& list) {
-    return std::ranges::any_of(list, [&](const TablePattern& p) { return p.schema.matches(schema_name) && p.table.matches(table_name); });
+    return std::ranges::any_of(
+        list, [&](const TablePattern& p) { return p.schema.matches(schema_name) && p.table.matches(table_name); });
   };
   if (in(rules_->ignore_schemas)) return false;
   if (!rules_->do_schemas.empty() || !rules_->do_tables.empty()) {

@@ -20,7 +20,8 @@ TEST(TableFilter, DropsTheDatabasesOwnSchemasInAnyCase) {
 }
 
 TEST(TableFilter, ADoListPassesOnlyWhatItNames) {
-  const TableFilter filter = make({.ignore_schemas = {}, .ignore_tables = {}, .do_schemas = {"a", "~^b[0-9]+$"}, .do_tables = {{"c", "t1"}}});
+  const TableFilter filter =
+      make({.ignore_schemas = {}, .ignore_tables = {}, .do_schemas = {"a", "~^b[0-9]+$"}, .do_tables = {{"c", "t1"}}});
   EXPECT_TRUE(filter.passes("A", "x"));
   EXPECT_TRUE(filter.passes("b12", "x"));
   EXPECT_FALSE(filter.passes("b", "x"));
@@ -30,14 +31,16 @@ TEST(TableFilter, ADoListPassesOnlyWhatItNames) {
 }
 
 TEST(TableFilter, IgnoreBeatsDo) {
-  const TableFilter filter = make({.ignore_schemas = {"b"}, .ignore_tables = {{"a", "~^tmp_"}}, .do_schemas = {"a", "b"}, .do_tables = {}});
+  const TableFilter filter =
+      make({.ignore_schemas = {"b"}, .ignore_tables = {{"a", "~^tmp_"}}, .do_schemas = {"a", "b"}, .do_tables = {}});
   EXPECT_TRUE(filter.passes("a", "t"));
   EXPECT_FALSE(filter.passes("a", "TMP_1"));
   EXPECT_FALSE(filter.passes("b", "t"));
 }
 
 TEST(TableFilter, AnEntryWithoutATildeMustMatchWhole) {
-  const TableFilter filter = make({.ignore_schemas = {"db.", "log.*", "a$b"}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}});
+  const TableFilter filter =
+      make({.ignore_schemas = {"db.", "log.*", "a$b"}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}});
   EXPECT_FALSE(filter.passes("db1", "t"));
   EXPECT_TRUE(filter.passes("db12", "t"));
   EXPECT_FALSE(filter.passes("logs", "t"));
@@ -45,10 +48,12 @@ TEST(TableFilter, AnEntryWithoutATildeMustMatchWhole) {
 }
 
 TEST(TableFilter, NamesAnEntryThatIsNoExpression) {
-  const auto filter = TableFilter::make({.ignore_schemas = {"~("}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}});
+  const auto filter =
+      TableFilter::make({.ignore_schemas = {"~("}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}});
   EXPECT_EQ(filter.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(filter.status().message().find("~("), absl::string_view::npos);
-  EXPECT_FALSE(TableFilter::make({.ignore_schemas = {""}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}}).ok());
+  EXPECT_FALSE(
+      TableFilter::make({.ignore_schemas = {""}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}}).ok());
 }
 
 }  // namespace

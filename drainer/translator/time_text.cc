@@ -34,7 +34,8 @@ CivilTime unpack_time(uint64_t packed) {
 }
 
 bool is_plausible(const CivilTime& time) {
-  return time.year <= 9999 && time.month <= 12 && time.hour < 24 && time.minute < 60 && time.second < 60 && time.microsecond < 1'000'000;
+  return time.year <= 9999 && time.month <= 12 && time.hour < 24 && time.minute < 60 && time.second < 60 &&
+         time.microsecond < 1'000'000;
 }
 
 CivilTime shift(const CivilTime& time, std::chrono::minutes offset) {
@@ -45,9 +46,13 @@ CivilTime shift(const CivilTime& time, std::chrono::minutes offset) {
   const auto midnight = floor<days>(moved);
   const year_month_day after(midnight);
   const hh_mm_ss clock(moved - midnight);
-  return {.year = static_cast<int>(after.year()), .month = static_cast<unsigned>(after.month()), .day = static_cast<unsigned>(after.day()),
-          .hour = static_cast<uint32_t>(clock.hours().count()), .minute = static_cast<uint32_t>(clock.minutes().count()),
-          .second = time.second, .microsecond = time.microsecond};
+  return {.year = static_cast<int>(after.year()),
+          .month = static_cast<unsigned>(after.month()),
+          .day = static_cast<unsigned>(after.day()),
+          .hour = static_cast<uint32_t>(clock.hours().count()),
+          .minute = static_cast<uint32_t>(clock.minutes().count()),
+          .second = time.second,
+          .microsecond = time.microsecond};
 }
 
 void append_date(const CivilTime& time, std::string& text) {
@@ -62,9 +67,11 @@ void append_datetime(const CivilTime& time, unsigned fraction, std::string& text
 
 void append_duration(int64_t nanoseconds, unsigned fraction, std::string& text) {
   // Negated as unsigned: the smallest int64 has no positive twin.
-  const uint64_t magnitude = nanoseconds < 0 ? 0 - static_cast<uint64_t>(nanoseconds) : static_cast<uint64_t>(nanoseconds);
+  const uint64_t magnitude =
+      nanoseconds < 0 ? 0 - static_cast<uint64_t>(nanoseconds) : static_cast<uint64_t>(nanoseconds);
   const uint64_t seconds = magnitude / 1'000'000'000;
-  fmt::format_to(std::back_inserter(text), "{}{:02}:{:02}:{:02}", nanoseconds < 0 ? "-" : "", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  fmt::format_to(std::back_inserter(text), "{}{:02}:{:02}:{:02}", nanoseconds < 0 ? "-" : "", seconds / 3600,
+                 seconds / 60 % 60, seconds % 60);
   append_fraction(static_cast<uint32_t>(magnitude / 1000 % 1'000'000), fraction, text);
 }
 

@@ -17,7 +17,9 @@ struct CivilTime {
   uint32_t second = 0;
   uint32_t microsecond = 0;
 
-  [[nodiscard]] bool is_zero() const { return year == 0 && month == 0 && day == 0 && hour == 0 && minute == 0 && second == 0 && microsecond == 0; }
+  [[nodiscard]] bool is_zero() const {
+    return year == 0 && month == 0 && day == 0 && hour == 0 && minute == 0 && second == 0 && microsecond == 0;
+  }
 };
 
 // The packed form of DATE, DATETIME and TIMESTAMP columns.

@@ -16,8 +16,8 @@
 namespace sluice::drainer {
 namespace {
 
-constexpr int64_t kDeleteOnly = 1;                        // TiDB's SchemaState
-constexpr int64_t kTableIdMax = 0xFFFFFFFFFFFF - 1000;    // above: virtual tables of the database's own schemas
+constexpr int64_t kDeleteOnly = 1;                      // TiDB's SchemaState
+constexpr int64_t kTableIdMax = 0xFFFFFFFFFFFF - 1000;  // above: virtual tables of the database's own schemas
 constexpr uint32_t kRowsMax = UINT32_MAX;
 
 // tipb's MutationType.
@@ -31,7 +31,15 @@ namespace prewrite_field {
 enum : uint32_t { kSchemaVersion = 1, kMutations = 2 };
 }
 namespace mutation_field {
-enum : uint32_t { kTableId = 1, kInserted = 2, kUpdated = 3, kDeletedIds = 4, kDeletedKeys = 5, kDeleted = 6, kSequence = 7 };
+enum : uint32_t {
+  kTableId = 1,
+  kInserted = 2,
+  kUpdated = 3,
+  kDeletedIds = 4,
+  kDeletedKeys = 5,
+  kDeleted = 6,
+  kSequence = 7
+};
 }
 
 // Counts what a transaction's arena hands out.
@@ -59,8 +67,10 @@ bool is_setval(std::string_view query) {
 absl::Status explain(const absl::Status& status, StartTs start_ts, CommitTs commit_ts) {
   std::string text = fmt::format("transaction commit_ts={} start_ts={}: {}", commit_ts, start_ts, message_of(status));
   if (status.code() == absl::StatusCode::kDataLoss)
-    text += "; nothing of it was applied. Check that the DDL history is this cluster's and complete (fetch /ddl/history again); to go on "
-            "without the transaction, name its commit ts in ignore-txn-commit-ts";
+    text +=
+        "; nothing of it was applied. Check that the DDL history is this cluster's and complete (fetch /ddl/history "
+        "again); to go on "
+        "without the transaction, name its commit ts in ignore-txn-commit-ts";
   return absl::Status(status.code(), text);
 }
 
@@ -68,14 +78,22 @@ absl::Status explain(const absl::Status& status, StartTs start_ts, CommitTs comm
 
 std::string_view to_string(SkipReason reason) {
   switch (reason) {
-    case SkipReason::none: return "none";
-    case SkipReason::filtered: return "filtered";
-    case SkipReason::no_rows: return "no rows";
-    case SkipReason::dropped_table: return "dropped table";
-    case SkipReason::ddl_unfinished: return "unfinished DDL";
-    case SkipReason::ddl_system: return "DDL on a system table";
-    case SkipReason::ddl_unsupported: return "DDL of the source cluster alone";
-    case SkipReason::sequence_value: return "sequence value";
+    case SkipReason::none:
+      return "none";
+    case SkipReason::filtered:
+      return "filtered";
+    case SkipReason::no_rows:
+      return "no rows";
+    case SkipReason::dropped_table:
+      return "dropped table";
+    case SkipReason::ddl_unfinished:
+      return "unfinished DDL";
+    case SkipReason::ddl_system:
+      return "DDL on a system table";
+    case SkipReason::ddl_unsupported:
+      return "DDL of the source cluster alone";
+    case SkipReason::sequence_value:
+      return "sequence value";
   }
   return "unknown";
 }
@@ -93,12 +111,23 @@ struct Translator::Binlog {
     for (WireReader reader(payload, payload); !reader.at_end();) {
       SLUICE_ASSIGN_OR_RETURN(const WireReader::Field field, reader.next());
       switch (field.number) {
-        case binlog_field::kStartTs: binlog.start_ts = field.integer; break;
-        case binlog_field::kPrewriteValue: binlog.prewrite_value = field.bytes; break;
-        case binlog_field::kDdlQuery: binlog.ddl_query = field.bytes; break;
-        case binlog_field::kDdlJobId: binlog.ddl_job_id = static_cast<int64_t>(field.integer); break;
-        case binlog_field::kDdlSchemaState: binlog.ddl_schema_state = static_cast<int64_t>(field.integer); break;
-        default: break;
+        case binlog_field::kStartTs:
+          binlog.start_ts = field.integer;
+          break;
+        case binlog_field::kPrewriteValue:
+          binlog.prewrite_value = field.bytes;
+          break;
+        case binlog_field::kDdlQuery:
+          binlog.ddl_query = field.bytes;
+          break;
+        case binlog_field::kDdlJobId:
+          binlog.ddl_job_id = static_cast<int64_t>(field.integer);
+          break;
+        case binlog_field::kDdlSchemaState:
+          binlog.ddl_schema_state = static_cast<int64_t>(field.integer);
+          break;
+        default:
+          break;
       }
     }
     return binlog;
@@ -121,15 +150,27 @@ struct Translator::Mutation {
       const size_t offset = reader.offset();
       SLUICE_ASSIGN_OR_RETURN(const WireReader::Field field, reader.next());
       switch (field.number) {
-        case mutation_field::kTableId: table_id = static_cast<int64_t>(field.integer); break;
-        case mutation_field::kInserted: inserted.push_back(field.bytes); break;
-        case mutation_field::kUpdated: updated.push_back(field.bytes); break;
-        case mutation_field::kDeleted: deleted.push_back(field.bytes); break;
-        case mutation_field::kSequence: SLUICE_RETURN_IF_ERROR(add_sequence(field)); break;
+        case mutation_field::kTableId:
+          table_id = static_cast<int64_t>(field.integer);
+          break;
+        case mutation_field::kInserted:
+          inserted.push_back(field.bytes);
+          break;
+        case mutation_field::kUpdated:
+          updated.push_back(field.bytes);
+          break;
+        case mutation_field::kDeleted:
+          deleted.push_back(field.bytes);
+          break;
+        case mutation_field::kSequence:
+          SLUICE_RETURN_IF_ERROR(add_sequence(field));
+          break;
         case mutation_field::kDeletedIds:
         case mutation_field::kDeletedKeys:
-          return absl::DataLossError(fmt::format("table id {}: deletes by key, which TiDB stopped writing in 2016, at byte {}", table_id, offset));
-        default: break;
+          return absl::DataLossError(fmt::format(
+              "table id {}: deletes by key, which TiDB stopped writing in 2016, at byte {}", table_id, offset));
+        default:
+          break;
       }
     }
     return check_sequence(offset_of(message));
@@ -145,7 +186,9 @@ struct Translator::Mutation {
     return absl::OkStatus();
   }
 
-  [[nodiscard]] size_t offset_of(std::string_view view) const { return static_cast<size_t>(view.data() - payload.data()); }
+  [[nodiscard]] size_t offset_of(std::string_view view) const {
+    return static_cast<size_t>(view.data() - payload.data());
+  }
 
   // Each row is named exactly once: otherwise rows would be lost.
   [[nodiscard]] absl::Status check_sequence(size_t offset) const {
@@ -153,14 +196,17 @@ struct Translator::Mutation {
     if (named(kInsert) == inserted.size() && named(kUpdate) == updated.size() && named(kDelete) == deleted.size() &&
         sequence.size() == inserted.size() + updated.size() + deleted.size())
       return absl::OkStatus();
-    return absl::DataLossError(fmt::format("table id {} at byte {}: the sequence of {} entries doesn't fit {} inserts, {} updates, {} deletes",
-                                           table_id, offset, sequence.size(), inserted.size(), updated.size(), deleted.size()));
+    return absl::DataLossError(
+        fmt::format("table id {} at byte {}: the sequence of {} entries doesn't fit {} inserts, {} updates, {} deletes",
+                    table_id, offset, sequence.size(), inserted.size(), updated.size(), deleted.size()));
   }
 };
 
-Translator::Translator(SchemaTracker& schema, TranslatorOptions options) : schema_(schema), options_(std::move(options)) {}
+Translator::Translator(SchemaTracker& schema, TranslatorOptions options)
+    : schema_(schema), options_(std::move(options)) {}
 
-absl::StatusOr<Translation> Translator::translate(StartTs start_ts, CommitTs commit_ts, std::shared_ptr<const std::string> payload) {
+absl::StatusOr<Translation> Translator::translate(StartTs start_ts, CommitTs commit_ts,
+                                                  std::shared_ptr<const std::string> payload) {
   Translation out;
   out.transaction = std::make_shared<Transaction>();
   out.transaction->start_ts = start_ts;
@@ -171,7 +217,9 @@ absl::StatusOr<Translation> Translator::translate(StartTs start_ts, CommitTs com
   absl::Status status = binlog.status();
   if (status.ok() && binlog->start_ts != start_ts.value)
     status = absl::DataLossError(fmt::format("the payload is that of start ts {}", binlog->start_ts));
-  if (status.ok()) status = binlog->ddl_job_id > 0 || !binlog->ddl_query.empty() ? translate_ddl(*binlog, out) : translate_rows(*binlog, out);
+  if (status.ok())
+    status = binlog->ddl_job_id > 0 || !binlog->ddl_query.empty() ? translate_ddl(*binlog, out)
+                                                                  : translate_rows(*binlog, out);
   if (!status.ok()) return explain(status, start_ts, commit_ts);
   return out;
 }
@@ -182,7 +230,8 @@ absl::Status Translator::translate_ddl(const Binlog& binlog, Translation& out) {
   SLUICE_ASSIGN_OR_RETURN(const DdlJob* job, schema_.job(binlog.ddl_job_id));
   out.transaction->schema_version = job->schema_version;
   // DROP COLUMN announces its delete-only step with the same text; the job's end comes as a binlog of its own.
-  if (binlog.ddl_schema_state == kDeleteOnly || !job->finished() || job->schema_version == 0) return skip(SkipReason::ddl_unfinished);
+  if (binlog.ddl_schema_state == kDeleteOnly || !job->finished() || job->schema_version == 0)
+    return skip(SkipReason::ddl_unfinished);
   if (job->table_id > kTableIdMax) return skip(SkipReason::ddl_system);
   applied_schema_version_ = std::max(applied_schema_version_, job->schema_version);
   if (is_unsupported(job->type)) return skip(SkipReason::ddl_unsupported);
@@ -197,12 +246,15 @@ absl::Status Translator::translate_rows(const Binlog& binlog, Translation& out) 
   std::vector<std::string_view> mutations;
   for (WireReader reader(binlog.payload, binlog.prewrite_value); !reader.at_end();) {
     SLUICE_ASSIGN_OR_RETURN(const WireReader::Field field, reader.next());
-    if (field.number == prewrite_field::kSchemaVersion) transaction.schema_version = static_cast<int64_t>(field.integer);
+    if (field.number == prewrite_field::kSchemaVersion)
+      transaction.schema_version = static_cast<int64_t>(field.integer);
     if (field.number == prewrite_field::kMutations) mutations.push_back(field.bytes);
   }
   size_t ordinal = 0;
   for (const std::string_view message : mutations) {
-    Mutation mutation{.payload = binlog.payload, .schema_version = transaction.schema_version, .first_ordinal = static_cast<uint32_t>(ordinal)};
+    Mutation mutation{.payload = binlog.payload,
+                      .schema_version = transaction.schema_version,
+                      .first_ordinal = static_cast<uint32_t>(ordinal)};
     SLUICE_RETURN_IF_ERROR(mutation.parse(message));
     ordinal += mutation.sequence.size();
     if (ordinal > kRowsMax) return absl::DataLossError(fmt::format("more than {} rows", kRowsMax));
@@ -210,25 +262,31 @@ absl::Status Translator::translate_rows(const Binlog& binlog, Translation& out) 
   }
   transaction.memory_bytes += transaction.rows.capacity() * sizeof(RowChange);
   if (!transaction.rows.empty()) return absl::OkStatus();
-  out.skipped = out.rows_filtered != 0 ? SkipReason::filtered : out.rows_of_dropped_tables != 0 ? SkipReason::dropped_table : SkipReason::no_rows;
+  out.skipped = out.rows_filtered != 0            ? SkipReason::filtered
+                : out.rows_of_dropped_tables != 0 ? SkipReason::dropped_table
+                                                  : SkipReason::no_rows;
   return absl::OkStatus();
 }
 
 absl::Status Translator::translate_mutation(const Mutation& mutation, Translation& out) {
   Transaction& transaction = *out.transaction;
   // Truncated by a DDL that committed before these rows: they are lost upstream too.
-  SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt now, schema_.table(mutation.table_id, std::max(mutation.schema_version, applied_schema_version_)));
-  if (now.state == SchemaTracker::TableState::gone) return out.rows_of_dropped_tables += mutation.sequence.size(), absl::OkStatus();
+  SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt now,
+                          schema_.table(mutation.table_id, std::max(mutation.schema_version, applied_schema_version_)));
+  if (now.state == SchemaTracker::TableState::gone)
+    return out.rows_of_dropped_tables += mutation.sequence.size(), absl::OkStatus();
   SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt at, schema_.table(mutation.table_id, mutation.schema_version));
   if (at.schema == nullptr) return out.rows_of_dropped_tables += mutation.sequence.size(), absl::OkStatus();
   const TableDef& def = at.schema->def;
-  if (!options_.filter.passes(def.schema, def.name)) return out.rows_filtered += mutation.sequence.size(), absl::OkStatus();
+  if (!options_.filter.passes(def.schema, def.name))
+    return out.rows_filtered += mutation.sequence.size(), absl::OkStatus();
 
   transaction.tables.emplace_back(at.schema, &def);
   CountingArena arena(transaction.arena);
   ColumnValues values(arena, options_.time_zone_offset);
   RowDecoder decoder(*at.schema,
-                     {.schema_version = mutation.schema_version, .schema_version_known = schema_.last_schema_version(),
+                     {.schema_version = mutation.schema_version,
+                      .schema_version_known = schema_.last_schema_version(),
                       .may_be_changing = schema_.may_be_changing(mutation.table_id, mutation.schema_version)},
                      mutation.payload, values);
   std::array<size_t, 3> next{};

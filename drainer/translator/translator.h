@@ -1,12 +1,14 @@
 // Makes row changes and DDLs of TiDB's binlog payloads, each decoded with the schema of its own schema version.
 // Contract: translate() sees transactions in commit order. The answer's transaction is never null; one without rows and
-//           without a DDL has nothing for the sinks, and `skipped` says why (resolve() past its commit ts all the same).
-//           Long strings and blobs are views into `payload`, which the transaction keeps alive; rendered text lies in its arena.
+//           without a DDL has nothing for the sinks, and `skipped` says why (resolve() past its commit ts all the
+//           same). Long strings and blobs are views into `payload`, which the transaction keeps alive; rendered text
+//           lies in its arena.
 // Threads:  one.
 // Borrows:  SchemaTracker&, which must outlive it.
-// Errors:   DATA_LOSS for a payload that doesn't decode, naming commit ts, start ts, table, column, byte offset and what to
-//           do; FAILED_PRECONDITION when the schema history lacks a job (fetch it again, SchemaTracker::load, and call again:
-//           a failed call changes nothing). Never throws, skips nothing silently.
+// Errors:   DATA_LOSS for a payload that doesn't decode, naming commit ts, start ts, table, column, byte offset and
+// what to
+//           do; FAILED_PRECONDITION when the schema history lacks a job (fetch it again, SchemaTracker::load, and call
+//           again: a failed call changes nothing). Never throws, skips nothing silently.
 // Format:   docs/formats/row-v1.md
 #pragma once
 

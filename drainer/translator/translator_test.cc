@@ -12,34 +12,42 @@ namespace {
 using testing::HasSubstr;
 using namespace std::string_literals;
 
-// Table shop.t (id 50, made at version 2): id int unsigned clustered, a varchar, ts timestamp(3), e enum not null, n int not null default 7.
-// Table shop.noise (id 60) is made alike at version 3. Version 5 truncates it to id 51; job 4 was rolled back; job 6 caches a table.
+// Table shop.t (id 50, made at version 2): id int unsigned clustered, a varchar, ts timestamp(3), e enum not null, n
+// int not null default 7. Table shop.noise (id 60) is made alike at version 3. Version 5 truncates it to id 51; job 4
+// was rolled back; job 6 caches a table.
 std::string column(int id, std::string_view name, std::string_view type, std::string_view origin = "null") {
-  return fmt::format(R"({{"id":{},"name":{{"O":"{}","L":"{}"}},"offset":{},"origin_default":{},"generated_expr_string":"","type":{{{}}},"state":5,"hidden":false}})",
-                     id, name, name, id - 1, origin, type);
+  return fmt::format(
+      R"({{"id":{},"name":{{"O":"{}","L":"{}"}},"offset":{},"origin_default":{},"generated_expr_string":"","type":{{{}}},"state":5,"hidden":false}})",
+      id, name, name, id - 1, origin, type);
 }
 
 std::string table_info(int id, std::string_view name = "t") {
   const std::string binary = R"("Charset":"binary","Collate":"binary","Elems":null)";
-  return fmt::format(R"({{"id":{},"name":{{"O":"{}","L":"{}"}},"cols":[{},{},{},{},{}],"index_info":null,"pk_is_handle":true,"is_common_handle":false}})", id, name, name,
-                     column(1, "id", R"("Tp":3,"Flag":4131,"Flen":10,"Decimal":0,)" + binary),
-                     column(2, "a", R"("Tp":15,"Flag":0,"Flen":20,"Decimal":0,"Charset":"utf8mb4","Collate":"utf8mb4_bin","Elems":null)"),
-                     column(3, "ts", R"("Tp":7,"Flag":128,"Flen":23,"Decimal":3,)" + binary, R"("2020-01-02 23:04:05.678")"),
-                     column(4, "e", R"("Tp":247,"Flag":1,"Flen":1,"Decimal":0,"Charset":"utf8mb4","Collate":"utf8mb4_bin","Elems":["x","y"])"),
-                     column(5, "n", R"("Tp":3,"Flag":1,"Flen":11,"Decimal":0,)" + binary, R"("7")"));
+  return fmt::format(
+      R"({{"id":{},"name":{{"O":"{}","L":"{}"}},"cols":[{},{},{},{},{}],"index_info":null,"pk_is_handle":true,"is_common_handle":false}})",
+      id, name, name, column(1, "id", R"("Tp":3,"Flag":4131,"Flen":10,"Decimal":0,)" + binary),
+      column(2, "a",
+             R"("Tp":15,"Flag":0,"Flen":20,"Decimal":0,"Charset":"utf8mb4","Collate":"utf8mb4_bin","Elems":null)"),
+      column(3, "ts", R"("Tp":7,"Flag":128,"Flen":23,"Decimal":3,)" + binary, R"("2020-01-02 23:04:05.678")"),
+      column(4, "e",
+             R"("Tp":247,"Flag":1,"Flen":1,"Decimal":0,"Charset":"utf8mb4","Collate":"utf8mb4_bin","Elems":["x","y"])"),
+      column(5, "n", R"("Tp":3,"Flag":1,"Flen":11,"Decimal":0,)" + binary, R"("7")"));
 }
 
 std::string job(int id, int type, int version, int table_id, const std::string& info, int state = 6) {
-  return fmt::format(R"({{"id":{},"type":{},"state":{},"schema_id":10,"schema_name":"shop","table_id":{},"query":"q","binlog":{{"SchemaVersion":{},"TableInfo":{}}}}})",
-                     id, type, state, table_id, version, info);
+  return fmt::format(
+      R"({{"id":{},"type":{},"state":{},"schema_id":10,"schema_name":"shop","table_id":{},"query":"q","binlog":{{"SchemaVersion":{},"TableInfo":{}}}}})",
+      id, type, state, table_id, version, info);
 }
 
 class TranslatorTest : public ::testing::Test {
  protected:
   TranslatorTest() {
-    const std::string history = std::string("[") +
+    const std::string history =
+        std::string("[") +
         R"({"id":1,"type":1,"state":6,"schema_id":10,"table_id":0,"binlog":{"SchemaVersion":1,"DBInfo":{"id":10,"db_name":{"O":"shop","L":"shop"}}}},)" +
-        job(2, 3, 2, 50, table_info(50)) + "," + job(3, 3, 3, 60, table_info(60, "noise")) + "," + job(4, 5, 4, 50, "null", 3) + "," + job(5, 11, 5, 50, table_info(51)) + "," +
+        job(2, 3, 2, 50, table_info(50)) + "," + job(3, 3, 3, 60, table_info(60, "noise")) + "," +
+        job(4, 5, 4, 50, "null", 3) + "," + job(5, 11, 5, 50, table_info(51)) + "," +
         job(6, 57, 6, 51, table_info(51)) + "]";
     auto jobs = parse_ddl_history(history);
     EXPECT_TRUE(jobs.ok()) << jobs.status();
@@ -90,7 +98,10 @@ class TranslatorTest : public ::testing::Test {
 };
 
 // Handle 1, then a = "A".
-const std::string kInsertRow = "\x08\x02" "\x08\x04\x02\x02" "A"s;
+const std::string kInsertRow =
+    "\x08\x02"
+    "\x08\x04\x02\x02"
+    "A"s;
 
 TEST_F(TranslatorTest, FillsWhatAnInsertLeavesOut) {
   const auto got = translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}});
@@ -132,7 +143,8 @@ TEST_F(TranslatorTest, FollowsTheSequenceAcrossTheKindsOfRows) {
       row += id + "\x08\x04\x02\x02"s + value + "\x08\x06\x00\x08\x08\x09\x01\x08\x0a\x08\x0e"s;
     return row;
   };
-  const auto got = translate(50, 2, {.inserted = {kInsertRow}, .updated = {update('A', 'B')}, .deleted = {id}, .sequence = {4, 1, 0}});
+  const auto got = translate(
+      50, 2, {.inserted = {kInsertRow}, .updated = {update('A', 'B')}, .deleted = {id}, .sequence = {4, 1, 0}});
   ASSERT_TRUE(got.ok()) << got.status();
   const auto& rows = got->transaction->rows;
   ASSERT_EQ(rows.size(), 3u);
@@ -145,8 +157,11 @@ TEST_F(TranslatorTest, FollowsTheSequenceAcrossTheKindsOfRows) {
 }
 
 TEST_F(TranslatorTest, CountsOrdinalsBeforeFilters) {
-  translator_.emplace(schema_, TranslatorOptions{.filter = *TableFilter::make({.ignore_schemas = {}, .ignore_tables = {{"shop", "noise"}}, .do_schemas = {}, .do_tables = {}}),
-                                                 .time_zone_offset = {}});
+  translator_.emplace(
+      schema_, TranslatorOptions{
+                   .filter = *TableFilter::make(
+                       {.ignore_schemas = {}, .ignore_tables = {{"shop", "noise"}}, .do_schemas = {}, .do_tables = {}}),
+                   .time_zone_offset = {}});
   binlog::PrewriteValue value;
   value.set_schema_version(3);
   add(value, 60, {.inserted = {kInsertRow}, .sequence = {0}});
@@ -160,8 +175,11 @@ TEST_F(TranslatorTest, CountsOrdinalsBeforeFilters) {
 }
 
 TEST_F(TranslatorTest, SaysWhenTheFilterLeavesNothing) {
-  translator_.emplace(schema_, TranslatorOptions{.filter = *TableFilter::make({.ignore_schemas = {"shop"}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}}),
-                                                 .time_zone_offset = {}});
+  translator_.emplace(
+      schema_,
+      TranslatorOptions{.filter = *TableFilter::make(
+                            {.ignore_schemas = {"shop"}, .ignore_tables = {}, .do_schemas = {}, .do_tables = {}}),
+                        .time_zone_offset = {}});
   const auto rows = translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}});
   EXPECT_EQ(rows->skipped, SkipReason::filtered);
   EXPECT_EQ(rows->rows_filtered, 1u);
@@ -178,8 +196,9 @@ TEST_F(TranslatorTest, DropsRowsOfATruncatedTable) {
 }
 
 TEST_F(TranslatorTest, RefusesASequenceThatLeavesRowsOut) {
-  for (const Rows& rows : {Rows{.inserted = {kInsertRow, kInsertRow}, .sequence = {0}}, Rows{.inserted = {kInsertRow}, .sequence = {0, 0}},
-                           Rows{.inserted = {kInsertRow}, .sequence = {1}}}) {
+  for (const Rows& rows :
+       {Rows{.inserted = {kInsertRow, kInsertRow}, .sequence = {0}}, Rows{.inserted = {kInsertRow}, .sequence = {0, 0}},
+        Rows{.inserted = {kInsertRow}, .sequence = {1}}}) {
     const auto got = translate(50, 2, rows);
     EXPECT_EQ(got.status().code(), absl::StatusCode::kDataLoss);
     EXPECT_THAT(std::string(message_of(got.status())), HasSubstr("sequence"));
@@ -193,8 +212,11 @@ TEST_F(TranslatorTest, WantsTheHistoryAgainForATableItLacks) {
 }
 
 TEST_F(TranslatorTest, WantsTheHistoryAgainForAColumnBeyondItsEnd) {
-  const std::string row = "\x08\x02" "\x08\x12\x08\x02"s;  // column id 9
-  EXPECT_EQ(translate(51, 9, {.inserted = {row}, .sequence = {0}}).status().code(), absl::StatusCode::kFailedPrecondition);
+  const std::string row =
+      "\x08\x02"
+      "\x08\x12\x08\x02"s;  // column id 9
+  EXPECT_EQ(translate(51, 9, {.inserted = {row}, .sequence = {0}}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(translate(51, 6, {.inserted = {row}, .sequence = {0}}).ok());  // a column of a DDL that was rolled back
 }
 

@@ -51,7 +51,8 @@ absl::StatusOr<WireReader::Field> WireReader::next() {
       rest_.remove_prefix(size);
       return field;
     }
-    default: return broken(fmt::format("unknown wire type {}", tag & 7));
+    default:
+      return broken(fmt::format("unknown wire type {}", tag & 7));
   }
 }
 

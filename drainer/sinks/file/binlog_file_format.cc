@@ -49,8 +49,8 @@ std::string binlog_file_name(uint64_t index, std::chrono::system_clock::time_poi
   const std::time_t seconds = std::chrono::system_clock::to_time_t(made);
   std::tm local{};
   localtime_r(&seconds, &local);
-  return fmt::format("{}{:016}-{:04}{:02}{:02}{:02}{:02}{:02}", kPrefix, index, local.tm_year + 1900, local.tm_mon + 1, local.tm_mday,
-                     local.tm_hour, local.tm_min, local.tm_sec);
+  return fmt::format("{}{:016}-{:04}{:02}{:02}{:02}{:02}{:02}", kPrefix, index, local.tm_year + 1900, local.tm_mon + 1,
+                     local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec);
 }
 
 std::optional<uint64_t> binlog_file_index(std::string_view name) {

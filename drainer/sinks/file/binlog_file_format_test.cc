@@ -8,7 +8,9 @@
 namespace sluice::drainer {
 namespace {
 
-TEST(BinlogFileFormat, CrcIsCastagnolis) { EXPECT_EQ(crc32c("123456789"), 0xE3069283u); }
+TEST(BinlogFileFormat, CrcIsCastagnolis) {
+  EXPECT_EQ(crc32c("123456789"), 0xE3069283u);
+}
 
 TEST(BinlogFileFormat, FramesAPayloadAsTheGoProgramsDo) {
   std::string record;
@@ -26,7 +28,8 @@ TEST(BinlogFileFormat, NamesSortByIndexAndCarryTheTime) {
 TEST(BinlogFileFormat, KnowsTheNamesOfOtherVersionsAndNoOthers) {
   EXPECT_EQ(binlog_file_index("binlog-0000000000000003"), 3u);
   EXPECT_EQ(binlog_file_index("binlog-0000000000000003-20190101010101-412518831548007863.pb"), 3u);
-  for (const char* name : {"binlog-", "binlog-x-20190101010101", "savepoint", ".lock", "binlog-0000000000000003.tmp", "binlog-1-2-3-4"})
+  for (const char* name :
+       {"binlog-", "binlog-x-20190101010101", "savepoint", ".lock", "binlog-0000000000000003.tmp", "binlog-1-2-3-4"})
     EXPECT_FALSE(binlog_file_index(name)) << name;
 }
 
@@ -35,8 +38,10 @@ class BinlogPayload : public ::testing::Test {
   BinlogPayload() {
     table_.schema = "test";
     table_.name = "t";
-    table_.columns.push_back({.id = 1, .name = "id", .type = MysqlType::integer, .charset = "binary", .collation = {}, .elements = {}});
-    table_.columns.push_back({.id = 2, .name = "name", .type = MysqlType::varchar, .charset = "utf8mb4", .collation = {}, .elements = {}});
+    table_.columns.push_back(
+        {.id = 1, .name = "id", .type = MysqlType::integer, .charset = "binary", .collation = {}, .elements = {}});
+    table_.columns.push_back(
+        {.id = 2, .name = "name", .type = MysqlType::varchar, .charset = "utf8mb4", .collation = {}, .elements = {}});
     transaction_.commit_ts = CommitTs(412518831548007863);
   }
   std::string encode() {
@@ -56,14 +61,18 @@ TEST_F(BinlogPayload, OfAnInsertIsTheGoldenOne) {
   transaction_.rows.push_back({.kind = RowChangeKind::insert, .table = &table_, .before = {}, .after = old_});
   const std::string payload = encode();
   EXPECT_EQ(payload,
-            "080010b78bd08c91f6e3dc051a3a0a380a0474657374120174180022100a0269641201031a03696e742202080222190a046e616d6512010f1a077661726368617222"
+            "080010b78bd08c91f6e3dc051a3a0a380a0474657374120174180022100a0269641201031a03696e742202080222190a046e616d65"
+            "12010f1a077661726368617222"
             "050206616263");
 }
 
 TEST_F(BinlogPayload, OfAnUpdateHasBothValues) {
   transaction_.rows.push_back({.kind = RowChangeKind::update, .table = &table_, .before = old_, .after = new_});
   const std::string payload = encode();
-  EXPECT_NE(payload.find("22050206616263" "2a0100"), std::string::npos) << payload;
+  EXPECT_NE(payload.find("22050206616263"
+                         "2a0100"),
+            std::string::npos)
+      << payload;
 }
 
 TEST_F(BinlogPayload, LeavesOutColumnsThatTheRowHasNot) {
@@ -73,8 +82,13 @@ TEST_F(BinlogPayload, LeavesOutColumnsThatTheRowHasNot) {
 }
 
 TEST_F(BinlogPayload, OfADdlNamesItsDatabase) {
-  transaction_.ddl = DdlChange{.schema = "test", .table = {}, .query = "create table t(id int primary key, name varchar(10))", .job_query = {}, .expectations = {}};
-  EXPECT_EQ(encode(), "080110b78bd08c91f6e3dc052241" + to_hex("use `test`; create table t(id int primary key, name varchar(10));"));
+  transaction_.ddl = DdlChange{.schema = "test",
+                               .table = {},
+                               .query = "create table t(id int primary key, name varchar(10))",
+                               .job_query = {},
+                               .expectations = {}};
+  EXPECT_EQ(encode(), "080110b78bd08c91f6e3dc052241" +
+                          to_hex("use `test`; create table t(id int primary key, name varchar(10));"));
   transaction_.ddl->creates_schema = true;
   EXPECT_EQ(encode().substr(28), to_hex("create table t(id int primary key, name varchar(10));"));
 }

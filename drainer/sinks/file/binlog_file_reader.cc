@@ -12,7 +12,9 @@
 namespace sluice::drainer {
 namespace {
 
-const std::byte* bytes_of(std::string_view text) { return reinterpret_cast<const std::byte*>(text.data()); }
+const std::byte* bytes_of(std::string_view text) {
+  return reinterpret_cast<const std::byte*>(text.data());
+}
 
 }  // namespace
 
@@ -33,7 +35,8 @@ absl::Status BinlogFileReader::broken(std::string_view what) const {
 absl::Status BinlogFileReader::read(uint64_t bytes) {
   buffer_.resize(bytes);
   if (std::fread(buffer_.data(), 1, bytes, file_.get()) == bytes) return absl::OkStatus();
-  if (std::ferror(file_.get()) != 0) return absl::ErrnoToStatus(errno, fmt::format("binlog file {}: reading at byte {}", path_, offset_));
+  if (std::ferror(file_.get()) != 0)
+    return absl::ErrnoToStatus(errno, fmt::format("binlog file {}: reading at byte {}", path_, offset_));
   return broken("the file has shrunk");
 }
 
@@ -45,8 +48,10 @@ absl::StatusOr<std::optional<std::string_view>> BinlogFileReader::next() {
   if (failure_ = read(kBinlogHeaderBytes); !failure_.ok()) return failure_;
   const auto magic = load_le<uint32_t>(bytes_of(buffer_));
   const auto size = load_le<uint64_t>(bytes_of(buffer_) + sizeof(magic));
-  if (magic != kBinlogMagic) return failure_ = broken(fmt::format("magic {:08x} instead of {:08x}", magic, kBinlogMagic));
-  if (size > kBinlogPayloadBytesMax) return failure_ = broken(fmt::format("a payload of {} bytes is over the limit", size));
+  if (magic != kBinlogMagic)
+    return failure_ = broken(fmt::format("magic {:08x} instead of {:08x}", magic, kBinlogMagic));
+  if (size > kBinlogPayloadBytesMax)
+    return failure_ = broken(fmt::format("a payload of {} bytes is over the limit", size));
   if (size + kBinlogTrailerBytes > left - kBinlogHeaderBytes) return failure_ = broken("a record is cut off");
   if (failure_ = read(size + kBinlogTrailerBytes); !failure_.ok()) return failure_;
   const std::string_view payload(buffer_.data(), size);
@@ -59,10 +64,13 @@ absl::StatusOr<std::optional<std::string_view>> BinlogFileReader::next() {
 
 bool BinlogFileReader::good_record_in(std::string_view rest) const {
   const char magic[] = {0x04, 0x05, 0x1b, 0x1c};
-  for (size_t at = rest.find(std::string_view(magic, 4), 1); at != std::string_view::npos; at = rest.find(std::string_view(magic, 4), at + 1)) {
+  for (size_t at = rest.find(std::string_view(magic, 4), 1); at != std::string_view::npos;
+       at = rest.find(std::string_view(magic, 4), at + 1)) {
     if (rest.size() - at < kBinlogHeaderBytes) return false;
     const auto size = load_le<uint64_t>(bytes_of(rest) + at + 4);
-    if (size == 0 || size > kBinlogPayloadBytesMax || size + kBinlogHeaderBytes + kBinlogTrailerBytes > rest.size() - at) continue;
+    if (size == 0 || size > kBinlogPayloadBytesMax ||
+        size + kBinlogHeaderBytes + kBinlogTrailerBytes > rest.size() - at)
+      continue;
     const std::string_view payload = rest.substr(at + kBinlogHeaderBytes, size);
     if (crc32c(payload) == load_le<uint32_t>(bytes_of(rest) + at + kBinlogHeaderBytes + size)) return true;
   }

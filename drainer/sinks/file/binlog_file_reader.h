@@ -39,7 +39,8 @@ class BinlogFileReader {
   struct Close {
     void operator()(std::FILE* file) const { (void)std::fclose(file); }  // read only: nothing can be lost
   };
-  BinlogFileReader(std::string path, std::FILE* file, uint64_t file_bytes) : path_(std::move(path)), file_(file), file_bytes_(file_bytes) {}
+  BinlogFileReader(std::string path, std::FILE* file, uint64_t file_bytes)
+      : path_(std::move(path)), file_(file), file_bytes_(file_bytes) {}
 
   [[nodiscard]] absl::Status read(uint64_t bytes);
   [[nodiscard]] absl::Status broken(std::string_view what) const;

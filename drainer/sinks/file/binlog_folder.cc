@@ -34,10 +34,12 @@ absl::Status repair(BinlogFileReader& reader, const absl::Status& failure, Commi
   // Below at_least nothing is pulled again, so a whole record that doesn't check may be the only copy.
   const bool covered = last < at_least;
   if (tail == Tail::records || (tail == Tail::damaged && covered))
-    return absl::DataLossError(fmt::format("{}; nothing was changed. Restore the file from a copy, or move the folder's binlog files away and start "
-                                           "into an empty one from a commit ts below {}", message_of(failure), last));
-  spdlog::warn("binlog file has a torn end, cutting it off file={} offset={} bytes={} last_commit_ts={} found=\"{}\"", reader.path(), reader.offset(),
-               reader.file_bytes() - reader.offset(), last, message_of(failure));
+    return absl::DataLossError(fmt::format(
+        "{}; nothing was changed. Restore the file from a copy, or move the folder's binlog files away and start "
+        "into an empty one from a commit ts below {}",
+        message_of(failure), last));
+  spdlog::warn("binlog file has a torn end, cutting it off file={} offset={} bytes={} last_commit_ts={} found=\"{}\"",
+               reader.path(), reader.offset(), reader.file_bytes() - reader.offset(), last, message_of(failure));
   return cut(reader.path(), reader.offset());
 }
 
@@ -47,7 +49,8 @@ absl::Status read_to_end(const BinlogFile& file, std::optional<CommitTs> repair_
   for (;;) {
     end.bytes = reader.offset();
     const auto payload = reader.next();
-    if (payload.status().code() == absl::StatusCode::kDataLoss && repair_above) return repair(reader, payload.status(), end.last, *repair_above);
+    if (payload.status().code() == absl::StatusCode::kDataLoss && repair_above)
+      return repair(reader, payload.status(), end.last, *repair_above);
     SLUICE_RETURN_IF_ERROR(payload.status());
     if (!payload->has_value()) return absl::OkStatus();
     const absl::StatusOr<CommitTs> ts = binlog_commit_ts(**payload);
@@ -62,13 +65,16 @@ absl::StatusOr<std::vector<BinlogFile>> list_binlog_files(const std::string& fol
   std::vector<BinlogFile> files;
   std::error_code error;
   for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (const auto index = binlog_file_index(it->path().filename().string())) files.push_back({.index = *index, .path = it->path().string()});
+    if (const auto index = binlog_file_index(it->path().filename().string()))
+      files.push_back({.index = *index, .path = it->path().string()});
   if (error) return absl::InternalError(fmt::format("folder {}: {}", folder, error.message()));
   std::ranges::sort(files, {}, &BinlogFile::index);
   for (size_t i = 1; i < files.size(); ++i)
     if (files[i].index != files[i - 1].index + 1)
-      return absl::DataLossError(fmt::format("binlog files {} and {} aren't consecutive; restore what is missing, or move the older ones to "
-                                             "another folder", files[i - 1].path, files[i].path));
+      return absl::DataLossError(
+          fmt::format("binlog files {} and {} aren't consecutive; restore what is missing, or move the older ones to "
+                      "another folder",
+                      files[i - 1].path, files[i].path));
   return files;
 }
 

@@ -8,12 +8,23 @@
 namespace sluice::drainer {
 namespace {
 
-// Written by hand, since each level must hold exactly these bytes: every scalar even when zero, in order of their numbers.
+// Written by hand, since each level must hold exactly these bytes: every scalar even when zero, in order of their
+// numbers.
 enum Tag : char {
-  kBinlogType = 0x08, kBinlogCommitTs = 0x10, kBinlogDml = 0x1a, kBinlogDdl = 0x22,
+  kBinlogType = 0x08,
+  kBinlogCommitTs = 0x10,
+  kBinlogDml = 0x1a,
+  kBinlogDdl = 0x22,
   kDmlEvent = 0x0a,
-  kEventSchema = 0x0a, kEventTable = 0x12, kEventType = 0x18, kEventRow = 0x22,
-  kColumnName = 0x0a, kColumnType = 0x12, kColumnTypeName = 0x1a, kColumnValue = 0x22, kColumnChanged = 0x2a,
+  kEventSchema = 0x0a,
+  kEventTable = 0x12,
+  kEventType = 0x18,
+  kEventRow = 0x22,
+  kColumnName = 0x0a,
+  kColumnType = 0x12,
+  kColumnTypeName = 0x1a,
+  kColumnValue = 0x22,
+  kColumnChanged = 0x2a,
 };
 enum BinlogType : uint8_t { kDml = 0, kDdl = 1 };
 
@@ -29,7 +40,9 @@ void append_varint(uint64_t value, std::string& out) {
   out += static_cast<char>(value);
 }
 
-uint64_t zigzag(int64_t value) { return static_cast<uint64_t>(value) << 1 ^ static_cast<uint64_t>(value >> 63); }
+uint64_t zigzag(int64_t value) {
+  return static_cast<uint64_t>(value) << 1 ^ static_cast<uint64_t>(value >> 63);
+}
 
 void append_field(Tag tag, uint64_t value, std::string& out) {
   out += tag;
@@ -51,15 +64,19 @@ void append_float(double value, std::string& out) {
 void append_datum(const Datum& datum, std::string& out) {
   switch (datum.kind()) {
     case Datum::Kind::absent:
-    case Datum::Kind::null: out += kNull; return;
+    case Datum::Kind::null:
+      out += kNull;
+      return;
     case Datum::Kind::int64:
       out += kVarint;
       return append_varint(zigzag(datum.as_int64()), out);
     case Datum::Kind::uint64:
       out += kUvarint;
       return append_varint(datum.as_uint64(), out);
-    case Datum::Kind::float32: return append_float(double{datum.as_float32()}, out);
-    case Datum::Kind::float64: return append_float(datum.as_float64(), out);
+    case Datum::Kind::float32:
+      return append_float(double{datum.as_float32()}, out);
+    case Datum::Kind::float64:
+      return append_float(datum.as_float64(), out);
     case Datum::Kind::bytes:
       out += kCompactBytes;
       append_varint(zigzag(static_cast<int64_t>(datum.as_bytes().size())), out);
@@ -107,7 +124,8 @@ class PayloadEncoder {
 };
 
 static_assert(static_cast<int>(RowChangeKind::insert) == 0 && static_cast<int>(RowChangeKind::update) == 1 &&
-              static_cast<int>(RowChangeKind::remove) == 2, "the file's EventType has these numbers");
+                  static_cast<int>(RowChangeKind::remove) == 2,
+              "the file's EventType has these numbers");
 
 std::string ddl_text(const DdlChange& ddl) {
   if (ddl.schema.empty()) return ddl.query;
@@ -120,33 +138,59 @@ std::string ddl_text(const DdlChange& ddl) {
 std::string_view mysql_type_name(const ColumnDef& column) {
   const bool binary = column.is_binary();
   switch (column.type) {
-    case MysqlType::tiny_int: return "tinyint";
-    case MysqlType::small_int: return "smallint";
-    case MysqlType::medium_int: return "mediumint";
-    case MysqlType::integer: return "int";
-    case MysqlType::big_int: return "bigint";
-    case MysqlType::float32: return "float";
-    case MysqlType::float64: return "double";
-    case MysqlType::null: return "null";
-    case MysqlType::timestamp: return "timestamp";
+    case MysqlType::tiny_int:
+      return "tinyint";
+    case MysqlType::small_int:
+      return "smallint";
+    case MysqlType::medium_int:
+      return "mediumint";
+    case MysqlType::integer:
+      return "int";
+    case MysqlType::big_int:
+      return "bigint";
+    case MysqlType::float32:
+      return "float";
+    case MysqlType::float64:
+      return "double";
+    case MysqlType::null:
+      return "null";
+    case MysqlType::timestamp:
+      return "timestamp";
     case MysqlType::date:
-    case MysqlType::new_date: return "date";
-    case MysqlType::time: return "time";
-    case MysqlType::datetime: return "datetime";
-    case MysqlType::year: return "year";
-    case MysqlType::bit: return "bit";
-    case MysqlType::json: return "json";
-    case MysqlType::decimal: return "decimal";
-    case MysqlType::enumeration: return "enum";
-    case MysqlType::set: return "set";
-    case MysqlType::tiny_blob: return binary ? "tinyblob" : "tinytext";
-    case MysqlType::medium_blob: return binary ? "mediumblob" : "mediumtext";
-    case MysqlType::long_blob: return binary ? "longblob" : "longtext";
-    case MysqlType::blob: return binary ? "blob" : "text";
-    case MysqlType::varchar: return binary ? "varbinary" : "varchar";
-    case MysqlType::string: return binary ? "binary" : "char";
-    case MysqlType::var_string: return "var_string";
-    case MysqlType::geometry: return "geometry";
+    case MysqlType::new_date:
+      return "date";
+    case MysqlType::time:
+      return "time";
+    case MysqlType::datetime:
+      return "datetime";
+    case MysqlType::year:
+      return "year";
+    case MysqlType::bit:
+      return "bit";
+    case MysqlType::json:
+      return "json";
+    case MysqlType::decimal:
+      return "decimal";
+    case MysqlType::enumeration:
+      return "enum";
+    case MysqlType::set:
+      return "set";
+    case MysqlType::tiny_blob:
+      return binary ? "tinyblob" : "tinytext";
+    case MysqlType::medium_blob:
+      return binary ? "mediumblob" : "mediumtext";
+    case MysqlType::long_blob:
+      return binary ? "longblob" : "longtext";
+    case MysqlType::blob:
+      return binary ? "blob" : "text";
+    case MysqlType::varchar:
+      return binary ? "varbinary" : "varchar";
+    case MysqlType::string:
+      return binary ? "binary" : "char";
+    case MysqlType::var_string:
+      return "var_string";
+    case MysqlType::geometry:
+      return "geometry";
   }
   return "";
 }
@@ -163,8 +207,10 @@ absl::Status encode_binlog_payload(const Transaction& transaction, std::string& 
     if (body.size() > kBinlogBodyBytesMax) break;
   }
   if (body.size() > kBinlogBodyBytesMax)
-    return absl::OutOfRangeError(fmt::format("transaction commit_ts={} takes over {} bytes in a binlog file, more than readers accept; split it "
-                                             "upstream, or leave it out with ignore-txn-commit-ts", transaction.commit_ts, kBinlogBodyBytesMax));
+    return absl::OutOfRangeError(
+        fmt::format("transaction commit_ts={} takes over {} bytes in a binlog file, more than readers accept; split it "
+                    "upstream, or leave it out with ignore-txn-commit-ts",
+                    transaction.commit_ts, kBinlogBodyBytesMax));
   append_field(transaction.ddl ? kBinlogDdl : kBinlogDml, body, payload);
   return absl::OkStatus();
 }

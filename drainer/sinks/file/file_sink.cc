@@ -50,12 +50,14 @@ absl::Status FileSink::lock_folder() {
   if (fd < 0) return absl::ErrnoToStatus(errno, path);
   lock_ = std::make_unique<Fd>(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(fmt::format("folder {} is in use by another drainer; stop it, or name another folder", options_.folder));
+  return absl::FailedPreconditionError(
+      fmt::format("folder {} is in use by another drainer; stop it, or name another folder", options_.folder));
 }
 
 absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
   std::error_code error;
-  if (std::filesystem::create_directories(options_.folder, error)) std::filesystem::permissions(options_.folder, std::filesystem::perms::owner_all, error);
+  if (std::filesystem::create_directories(options_.folder, error))
+    std::filesystem::permissions(options_.folder, std::filesystem::perms::owner_all, error);
   if (error) return fail(absl::InternalError(fmt::format("folder {}: {}", options_.folder, error.message())));
   if (absl::Status locked = lock_folder(); !locked.ok()) return fail(std::move(locked));
   const auto files = list_binlog_files(options_.folder);
@@ -93,8 +95,10 @@ absl::Status FileSink::create_next_file() {
 
 absl::Status FileSink::submit(std::shared_ptr<const Transaction> transaction) {
   SLUICE_RETURN_IF_ERROR(failure_);
-  SLUICE_ASSERT(file_ != nullptr && transaction->commit_ts > submitted_, "commit_ts={} submitted={}", transaction->commit_ts, submitted_);  // INV-6
-  if (absl::Status encoded = encode_binlog_payload(*transaction, payload_); !encoded.ok()) return fail(std::move(encoded));
+  SLUICE_ASSERT(file_ != nullptr && transaction->commit_ts > submitted_, "commit_ts={} submitted={}",
+                transaction->commit_ts, submitted_);  // INV-6
+  if (absl::Status encoded = encode_binlog_payload(*transaction, payload_); !encoded.ok())
+    return fail(std::move(encoded));
   append_binlog_record(payload_, pending_);
   submitted_ = transaction->commit_ts;
   if (written_bytes_ + pending_.size() >= options_.file_bytes_max) {
@@ -112,7 +116,9 @@ absl::Status FileSink::write_out() {
     const ssize_t written = ::write(file_->get(), rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0)
-      return fail(absl::ErrnoToStatus(errno, fmt::format("writing {} (durable through commit ts {}; the rest is pulled again after a restart)", path_, durable_.load())));
+      return fail(absl::ErrnoToStatus(
+          errno, fmt::format("writing {} (durable through commit ts {}; the rest is pulled again after a restart)",
+                             path_, durable_.load())));
     rest.remove_prefix(static_cast<size_t>(written));
   }
   written_bytes_ += pending_.size();
@@ -124,7 +130,8 @@ absl::Status FileSink::write_out() {
 
 absl::Status FileSink::sync() {
   SLUICE_RETURN_IF_ERROR(write_out());
-  if (unsynced_bytes_ != 0 && ::fdatasync(file_->get()) != 0) return fail(absl::ErrnoToStatus(errno, fmt::format("syncing {}", path_)));
+  if (unsynced_bytes_ != 0 && ::fdatasync(file_->get()) != 0)
+    return fail(absl::ErrnoToStatus(errno, fmt::format("syncing {}", path_)));
   unsynced_bytes_ = 0;
   next_sync_ = clock_.now() + options_.sync_interval;
   durable_ = std::max(submitted_, resolved_).value;  // INV-7

@@ -155,7 +155,10 @@ TEST_F(FileSinkTest, CutsATornRecordOffWhereverItEnds) {
   ASSERT_TRUE(sink_->flush().ok());
   const uint64_t whole = fs::file_size(last_file());
   std::string record;
-  append_binlog_record("\x08\x01\x10\x1e\x22\x03" "abc", record);
+  append_binlog_record(
+      "\x08\x01\x10\x1e\x22\x03"
+      "abc",
+      record);
   for (size_t bytes = 1; bytes < record.size(); ++bytes) {
     append(record.substr(0, bytes));
     reopen_at(20, 25);
@@ -234,7 +237,8 @@ TEST_F(FileSinkTest, ReopensAfterAnyDamageOrSaysWhere) {
   good << std::ifstream(last_file(), std::ios::binary).rdbuf();
   for (int round = 0; round < 200; ++round) {
     std::string bytes = good.str();
-    for (uint64_t flips = random() % 4; flips > 0; --flips) bytes[random() % bytes.size()] ^= static_cast<char>(1u << random() % 8);
+    for (uint64_t flips = random() % 4; flips > 0; --flips)
+      bytes[random() % bytes.size()] ^= static_cast<char>(1u << random() % 8);
     if (random() % 2 == 0) bytes.resize(random() % bytes.size());
     std::ofstream(last_file(), std::ios::binary | std::ios::trunc) << bytes;
     const auto opened = open();

@@ -9,28 +9,30 @@ namespace sluice::drainer {
 namespace {
 
 std::string place_of(const StatementExpectation& statement) {
-  return fmt::format("commit_ts={} table={}.{} statement={}", statement.commit_ts, statement.table->schema, statement.table->name,
-                     statement.what);
+  return fmt::format("commit_ts={} table={}.{} statement={}", statement.commit_ts, statement.table->schema,
+                     statement.table->name, statement.what);
 }
 
 absl::Status diverged(const StatementExpectation& statement, uint64_t found) {
   if (statement.table == nullptr)
     return absl::FailedPreconditionError(
         "the progress row has moved: another drainer took over this downstream; stop one of the two");
-  return absl::FailedPreconditionError(fmt::format(
-      "the downstream has diverged: {} rows wanted, {} found; nothing of this transaction was kept. Compare the row with "
-      "upstream, repair it downstream, then start again. {}",
-      statement.rows, found, place_of(statement)));
+  return absl::FailedPreconditionError(
+      fmt::format("the downstream has diverged: {} rows wanted, {} found; nothing of this transaction was kept. "
+                  "Compare the row with "
+                  "upstream, repair it downstream, then start again. {}",
+                  statement.rows, found, place_of(statement)));
 }
 
 // The server's refusal of a row is the downstream's state speaking: a duplicate key, a value too long, a missing table.
 absl::Status refused(const absl::Status& status, const StatementExpectation& statement) {
   if (status.code() != absl::StatusCode::kUnknown) return status;
   if (statement.table == nullptr) return annotate(status, statement.what);
-  return absl::FailedPreconditionError(fmt::format(
-      "the downstream refuses a row: {}; nothing of this transaction was kept. Compare table and row with upstream, repair "
-      "them downstream, then start again. {}",
-      message_of(status), place_of(statement)));
+  return absl::FailedPreconditionError(
+      fmt::format("the downstream refuses a row: {}; nothing of this transaction was kept. Compare table and row with "
+                  "upstream, repair "
+                  "them downstream, then start again. {}",
+                  message_of(status), place_of(statement)));
 }
 
 }  // namespace
@@ -44,7 +46,8 @@ absl::Status run_packet(MysqlConnection& connection, const SqlPacket& packet) {
     if (expected.rows != kAnyRows && expected.rows != affected[i]) return diverged(expected, affected[i]);
   }
   if (!status.ok()) return refused(status, packet.expectations.at(affected.size()));
-  SLUICE_ASSERT(affected.size() == packet.expectations.size(), "ran={} sent={}", affected.size(), packet.expectations.size());
+  SLUICE_ASSERT(affected.size() == packet.expectations.size(), "ran={} sent={}", affected.size(),
+                packet.expectations.size());
   return absl::OkStatus();
 }
 

@@ -11,11 +11,13 @@
 namespace sluice::drainer {
 
 // Runs the packet and holds the rows found against what each statement expects.
-// Errors: FAILED_PRECONDITION when we are fenced off, or the downstream has diverged (commit ts, table, row and what to do);
+// Errors: FAILED_PRECONDITION when we are fenced off, or the downstream has diverged (commit ts, table, row and what to
+// do);
 //         else the connection's. The caller rolls back.
 [[nodiscard]] absl::Status run_packet(MysqlConnection& connection, const SqlPacket& packet);
 
 // COMMIT, then progress.confirm(). An error after this leaves open whether it landed: take over and read the position.
-[[nodiscard]] absl::Status commit(MysqlConnection& connection, Progress& progress, CommitTs through, const SinkStepHook& hook);
+[[nodiscard]] absl::Status commit(MysqlConnection& connection, Progress& progress, CommitTs through,
+                                  const SinkStepHook& hook);
 
 }  // namespace sluice::drainer

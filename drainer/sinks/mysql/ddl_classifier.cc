@@ -23,26 +23,38 @@ struct NeutralType {
 };
 
 constexpr std::array kNeutralTypes = {
-    NeutralType{27, "table locks"},          NeutralType{28, "table locks"},
-    NeutralType{30, "TiFlash replicas"},     NeutralType{31, "TiFlash replicas"},
-    NeutralType{39, "AUTO_ID_CACHE"},        NeutralType{40, "AUTO_RANDOM_BASE"},
+    NeutralType{27, "table locks"},
+    NeutralType{28, "table locks"},
+    NeutralType{30, "TiFlash replicas"},
+    NeutralType{31, "TiFlash replicas"},
+    NeutralType{39, "AUTO_ID_CACHE"},
+    NeutralType{40, "AUTO_RANDOM_BASE"},
     NeutralType{kAlterIndexVisibility, "index visibility"},
-    NeutralType{49, "table attributes"},     NeutralType{50, "partition attributes"},
-    NeutralType{51, "placement"},            NeutralType{52, "placement"},
-    NeutralType{53, "placement"},            NeutralType{54, "placement"},
-    NeutralType{55, "placement"},            NeutralType{56, "placement"},
-    NeutralType{57, "table cache"},          NeutralType{58, "statistics options"},
-    NeutralType{59, "table cache"},          NeutralType{65, "TTL"},
-    NeutralType{66, "TTL"},                  NeutralType{67, "TTL"},
-    NeutralType{68, "resource groups"},      NeutralType{69, "resource groups"},
+    NeutralType{49, "table attributes"},
+    NeutralType{50, "partition attributes"},
+    NeutralType{51, "placement"},
+    NeutralType{52, "placement"},
+    NeutralType{53, "placement"},
+    NeutralType{54, "placement"},
+    NeutralType{55, "placement"},
+    NeutralType{56, "placement"},
+    NeutralType{57, "table cache"},
+    NeutralType{58, "statistics options"},
+    NeutralType{59, "table cache"},
+    NeutralType{65, "TTL"},
+    NeutralType{66, "TTL"},
+    NeutralType{67, "TTL"},
+    NeutralType{68, "resource groups"},
+    NeutralType{69, "resource groups"},
     NeutralType{70, "resource groups"},
 };
 
 // The job's type speaks for the job, the text for the whole statement: an ALTER TABLE that also says one of these words
 // does more than the type tells, and is run.
 bool alters_more(const DdlChange& ddl) {
-  constexpr std::array<std::string_view, 11> kWords = {"ADD",      "DROP",       "MODIFY",   "CHANGE",  "RENAME", "TRUNCATE",
-                                                       "EXCHANGE", "REORGANIZE", "COALESCE", "CONVERT", "REMOVE"};
+  constexpr std::array<std::string_view, 11> kWords = {"ADD",      "DROP",     "MODIFY",   "CHANGE",
+                                                       "RENAME",   "TRUNCATE", "EXCHANGE", "REORGANIZE",
+                                                       "COALESCE", "CONVERT",  "REMOVE"};
   const auto tokens = tokenize_sql(ddl.query);
   if (tokens.size() < 2 || tokens[0].text != "ALTER" || tokens[1].text != "TABLE") return false;
   for (size_t i = 2; i < tokens.size(); ++i) {
@@ -65,6 +77,8 @@ DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server) {
   return {DdlAction::skip_row_neutral, neutral->reason};
 }
 
-bool is_multi_object_drop(const DdlChange& ddl) { return ddl.type == kDropTable || ddl.type == kDropView; }
+bool is_multi_object_drop(const DdlChange& ddl) {
+  return ddl.type == kDropTable || ddl.type == kDropView;
+}
 
 }  // namespace sluice::drainer

@@ -1,5 +1,5 @@
-// Decides what a DDL needs downstream: to be run, to be passed over because it changes no row and the server has no such
-// thing, or a human, because the server can't do it at all. Pure.
+// Decides what a DDL needs downstream: to be run, to be passed over because it changes no row and the server has no
+// such thing, or a human, because the server can't do it at all. Pure.
 #pragma once
 
 #include <string_view>

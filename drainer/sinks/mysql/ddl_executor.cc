@@ -16,21 +16,24 @@ namespace {
 constexpr int kDropSchema = 2;
 
 absl::Status needs_a_human(const DdlChange& ddl, CommitTs commit_ts, std::string_view why) {
-  return absl::FailedPreconditionError(fmt::format(
-      "DDL cannot be applied downstream: {}; commit_ts={} schema={} query={}. Make the downstream as this DDL leaves it, by hand, then "
-      "start again with: drainer ... --ddl-skip {}",
-      why, commit_ts, ddl.schema, ddl.query, commit_ts));
+  return absl::FailedPreconditionError(
+      fmt::format("DDL cannot be applied downstream: {}; commit_ts={} schema={} query={}. Make the downstream as this "
+                  "DDL leaves it, by hand, then "
+                  "start again with: drainer ... --ddl-skip {}",
+                  why, commit_ts, ddl.schema, ddl.query, commit_ts));
 }
 
 std::string intent_sql(const Progress& progress, const DdlChange& ddl, CommitTs commit_ts, std::string_view state,
                        std::string_view fingerprint) {
-  return fmt::format("REPLACE INTO `tidb_binlog`.`sluice_ddl` VALUES ({}, {}, {}, {}, {}, {})", progress.options().cluster_id,
-                     commit_ts, quoted_text(state), quoted_text(ddl.schema), quoted_text(ddl.query), quoted_text(fingerprint));
+  return fmt::format("REPLACE INTO `tidb_binlog`.`sluice_ddl` VALUES ({}, {}, {}, {}, {}, {})",
+                     progress.options().cluster_id, commit_ts, quoted_text(state), quoted_text(ddl.schema),
+                     quoted_text(ddl.query), quoted_text(fingerprint));
 }
 
 }  // namespace
 
-absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl, CommitTs commit_ts) {
+absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                              CommitTs commit_ts) {
   if (is_own_schema(ddl.schema)) return record(connection, progress, ddl, commit_ts, "own schema");
   if (skip_.contains(commit_ts)) {
     spdlog::warn("DDL skipped as asked for with --ddl-skip commit_ts={} query={}", commit_ts, ddl.query);
@@ -57,11 +60,14 @@ absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, c
 }
 
 // After a crash or a lost connection: did it take effect? The session that ran it is over (Progress::take_over waited).
-absl::StatusOr<DdlExecutor::Earlier> DdlExecutor::look_for_earlier_run(MysqlConnection& connection, const Progress& progress,
-                                                                       const DdlChange& ddl, CommitTs commit_ts) const {
-  SLUICE_ASSIGN_OR_RETURN(const auto rows, connection.query(fmt::format(
-      "SELECT fingerprint FROM `tidb_binlog`.`sluice_ddl` WHERE cluster_id={} AND commit_ts={} AND state='running'",
-      progress.options().cluster_id, commit_ts)));
+absl::StatusOr<DdlExecutor::Earlier> DdlExecutor::look_for_earlier_run(MysqlConnection& connection,
+                                                                       const Progress& progress, const DdlChange& ddl,
+                                                                       CommitTs commit_ts) const {
+  SLUICE_ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(fmt::format(
+          "SELECT fingerprint FROM `tidb_binlog`.`sluice_ddl` WHERE cluster_id={} AND commit_ts={} AND state='running'",
+          progress.options().cluster_id, commit_ts)));
   if (rows.empty()) return Earlier::not_begun;
   SLUICE_ASSIGN_OR_RETURN(const std::string now, fingerprint_objects(connection, ddl));
   if (now == rows[0][0].value_or("")) return Earlier::not_run;
@@ -72,10 +78,12 @@ absl::StatusOr<DdlExecutor::Earlier> DdlExecutor::look_for_earlier_run(MysqlConn
   }
   // Dropping a schema is the one DDL that leaves a half behind, and may simply go on.
   if (ddl.type == kDropSchema) return Earlier::not_run;
-  return needs_a_human(ddl, commit_ts, "it was interrupted, and the objects look neither as before nor as they should after it");
+  return needs_a_human(ddl, commit_ts,
+                       "it was interrupted, and the objects look neither as before nor as they should after it");
 }
 
-absl::Status DdlExecutor::write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl, CommitTs commit_ts) {
+absl::Status DdlExecutor::write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                                       CommitTs commit_ts) {
   SLUICE_ASSIGN_OR_RETURN(const std::string fingerprint, fingerprint_objects(connection, ddl));
   const CommitTs before = progress.position();  // the sequence moves, the position not yet
   SqlPacket packet = progress.advance_sql(before, 0);
@@ -94,7 +102,8 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
     status = connection.execute("USE " + quoted_name(ddl.schema)).status();
   if (status.ok()) status = connection.execute(ddl.query).status();
   if (status.code() == absl::StatusCode::kUnknown)
-    return needs_a_human(ddl, commit_ts, fmt::format("{} refuses it: {}", to_string(connection.kind()), message_of(status)));
+    return needs_a_human(ddl, commit_ts,
+                         fmt::format("{} refuses it: {}", to_string(connection.kind()), message_of(status)));
   SLUICE_RETURN_IF_ERROR(status);
   // IF [NOT] EXISTS turns "there already" into a warning: then what is there must be what was wanted.
   if (connection.warning_count() == 0 || ddl.expectations.empty()) return absl::OkStatus();
@@ -107,15 +116,16 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
 absl::StatusOr<bool> DdlExecutor::is_repeat_of_last_drop(MysqlConnection& connection, const Progress& progress,
                                                          const DdlChange& ddl, CommitTs commit_ts) const {
   if (!is_multi_object_drop(ddl)) return false;
-  SLUICE_ASSIGN_OR_RETURN(const auto rows, connection.query(fmt::format(
-      "SELECT schema_name, query FROM `tidb_binlog`.`sluice_ddl` WHERE cluster_id={} AND commit_ts<{} ORDER BY commit_ts DESC LIMIT 1",
-      progress.options().cluster_id, commit_ts)));
+  SLUICE_ASSIGN_OR_RETURN(
+      const auto rows, connection.query(fmt::format("SELECT schema_name, query FROM `tidb_binlog`.`sluice_ddl` WHERE "
+                                                    "cluster_id={} AND commit_ts<{} ORDER BY commit_ts DESC LIMIT 1",
+                                                    progress.options().cluster_id, commit_ts)));
   if (rows.empty() || rows[0][0] != ddl.schema || rows[0][1] != ddl.query) return false;
   return meets_expectations(connection, ddl);
 }
 
-absl::Status DdlExecutor::record(MysqlConnection& connection, Progress& progress, const DdlChange& ddl, CommitTs commit_ts,
-                                 std::string_view state) {
+absl::Status DdlExecutor::record(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                                 CommitTs commit_ts, std::string_view state) {
   SqlPacket packet = progress.advance_sql(commit_ts, 0);
   packet.append(intent_sql(progress, ddl, commit_ts, state, ""),
                 {.rows = kAnyRows, .commit_ts = commit_ts, .table = nullptr, .what = "DDL record"});

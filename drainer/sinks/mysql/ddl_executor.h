@@ -1,8 +1,8 @@
 // Runs a DDL downstream so that a crash at any point can be decided afterwards: an intent with the fingerprint of the
 // objects it touches is durable before it runs, its outcome moves the progress row after.
 // Contract: ok means: done (or skipped), recorded, and progress.position() is the DDL's commit ts.
-// Errors:   FAILED_PRECONDITION for what a human must decide; the text names commit ts, SQL, the server's words and what to do.
-// Format:   docs/formats/mysql-progress.md
+// Errors:   FAILED_PRECONDITION for what a human must decide; the text names commit ts, SQL, the server's words and
+// what to do. Format:   docs/formats/mysql-progress.md
 #pragma once
 
 #include <set>
@@ -27,7 +27,8 @@ class DdlExecutor {
  public:
   DdlExecutor(std::set<CommitTs> skip, SinkStepHook hook) : skip_(std::move(skip)), hook_(std::move(hook)) {}
 
-  [[nodiscard]] absl::Status run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl, CommitTs commit_ts);
+  [[nodiscard]] absl::Status run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                                 CommitTs commit_ts);
   [[nodiscard]] const DdlCounters& counters() const { return counters_; }
 
  private:
@@ -35,11 +36,12 @@ class DdlExecutor {
 
   [[nodiscard]] absl::StatusOr<Earlier> look_for_earlier_run(MysqlConnection& connection, const Progress& progress,
                                                              const DdlChange& ddl, CommitTs commit_ts) const;
-  [[nodiscard]] absl::Status write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl, CommitTs commit_ts);
+  [[nodiscard]] absl::Status write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                                          CommitTs commit_ts);
   [[nodiscard]] absl::Status execute(MysqlConnection& connection, const Progress& progress, const DdlChange& ddl,
                                      CommitTs commit_ts) const;
-  [[nodiscard]] absl::Status record(MysqlConnection& connection, Progress& progress, const DdlChange& ddl, CommitTs commit_ts,
-                                    std::string_view state);
+  [[nodiscard]] absl::Status record(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                                    CommitTs commit_ts, std::string_view state);
   [[nodiscard]] absl::StatusOr<bool> is_repeat_of_last_drop(MysqlConnection& connection, const Progress& progress,
                                                             const DdlChange& ddl, CommitTs commit_ts) const;
 

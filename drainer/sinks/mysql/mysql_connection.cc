@@ -7,10 +7,10 @@
 #include <charconv>
 
 #include <absl/strings/cord.h>
+#include <errmsg.h>
 #include <fmt/format.h>
 #include <mysql.h>
 #include <mysqld_error.h>
-#include <errmsg.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -31,15 +31,20 @@ absl::StatusCode code_of(unsigned error) {
     case ER_TOO_MANY_USER_CONNECTIONS:
     case ER_QUERY_INTERRUPTED:
     case ER_NEW_ABORTING_CONNECTION:
-    case kErrorConnectionKilled: return absl::StatusCode::kUnavailable;
+    case kErrorConnectionKilled:
+      return absl::StatusCode::kUnavailable;
     case ER_LOCK_DEADLOCK:
-    case ER_LOCK_WAIT_TIMEOUT: return absl::StatusCode::kAborted;
-    case ER_ACCESS_DENIED_ERROR: return absl::StatusCode::kInvalidArgument;
+    case ER_LOCK_WAIT_TIMEOUT:
+      return absl::StatusCode::kAborted;
+    case ER_ACCESS_DENIED_ERROR:
+      return absl::StatusCode::kInvalidArgument;
     case ER_DBACCESS_DENIED_ERROR:
     case ER_TABLEACCESS_DENIED_ERROR:
     case ER_COLUMNACCESS_DENIED_ERROR:
-    case ER_SPECIFIC_ACCESS_DENIED_ERROR: return absl::StatusCode::kPermissionDenied;
-    default: break;
+    case ER_SPECIFIC_ACCESS_DENIED_ERROR:
+      return absl::StatusCode::kPermissionDenied;
+    default:
+      break;
   }
   // The client library's own numbers: all of them mean that the session is unusable.
   if (error >= CR_MIN_ERROR && error < CR_MIN_ERROR + 1000) return absl::StatusCode::kUnavailable;
@@ -65,9 +70,12 @@ void set_keepalive(int socket) {
 
 std::string_view to_string(ServerKind kind) {
   switch (kind) {
-    case ServerKind::mariadb: return "MariaDB";
-    case ServerKind::mysql: return "MySQL";
-    case ServerKind::tidb: return "TiDB";
+    case ServerKind::mariadb:
+      return "MariaDB";
+    case ServerKind::mysql:
+      return "MySQL";
+    case ServerKind::tidb:
+      return "TiDB";
   }
   return "unknown";
 }
@@ -78,7 +86,9 @@ ServerKind server_kind_of(std::string_view version) {
   return ServerKind::mysql;
 }
 
-std::string MysqlEndpoint::to_string() const { return fmt::format("{}@{}:{}", user, host, port); }
+std::string MysqlEndpoint::to_string() const {
+  return fmt::format("{}@{}:{}", user, host, port);
+}
 
 unsigned mysql_error_of(const absl::Status& status) {
   const auto payload = status.GetPayload(kErrorPayload);
@@ -130,7 +140,8 @@ absl::Status MysqlConnection::set_up_session() {
   if (packet_bytes_max_ == 0) return absl::UnknownError(fmt::format("max_allowed_packet is \"{}\"", packet));
 
   // Strict, so that no value is cut silently; but with what TiDB may have stored: zero dates, dates such as 2024-02-31,
-  // and 0 in an AUTO_INCREMENT column. Foreign keys were checked upstream, and rows of one transaction come in its order.
+  // and 0 in an AUTO_INCREMENT column. Foreign keys were checked upstream, and rows of one transaction come in its
+  // order.
   std::string sql =
       "SET time_zone='+00:00', foreign_key_checks=0, unique_checks=1, sql_safe_updates=0, autocommit=1, "
       "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', "
@@ -180,9 +191,13 @@ absl::StatusOr<std::vector<MysqlConnection::Row>> MysqlConnection::query(std::st
   return rows;
 }
 
-unsigned MysqlConnection::warning_count() const { return mysql_warning_count(handle_); }
+unsigned MysqlConnection::warning_count() const {
+  return mysql_warning_count(handle_);
+}
 
-uint64_t MysqlConnection::id() const { return mysql_thread_id(handle_); }
+uint64_t MysqlConnection::id() const {
+  return mysql_thread_id(handle_);
+}
 
 void MysqlConnection::interrupt() {
   const int socket = socket_;

@@ -22,21 +22,26 @@ constexpr std::chrono::seconds kWaitLogInterval{10};
 // What the protocol adds to a statement's text.
 constexpr uint64_t kPacketOverheadBytes = 64;
 
-bool may_heal(const absl::Status& status) { return absl::IsUnavailable(status) || absl::IsAborted(status); }
+bool may_heal(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsAborted(status);
+}
 
 }  // namespace
 
 MysqlSink::MysqlSink(MysqlSinkOptions options)
     : options_(std::move(options)), progress_(options_.progress), ddl_(options_.ddl_skip, options_.hook) {}
 
-MysqlSink::~MysqlSink() { close(); }
+MysqlSink::~MysqlSink() {
+  close();
+}
 
 absl::StatusOr<SinkPosition> MysqlSink::open(CommitTs at_least) {
   SLUICE_ASSERT(!thread_.joinable());
   at_least_ = at_least;
   SLUICE_RETURN_IF_ERROR(connect_and_take_over());
-  spdlog::info("downstream ready server={} version={} at={} epoch={} applied_through={}", to_string(connection_->kind()),
-               connection_->version(), options_.endpoint.to_string(), progress_.epoch(), progress_.position());
+  spdlog::info("downstream ready server={} version={} at={} epoch={} applied_through={}",
+               to_string(connection_->kind()), connection_->version(), options_.endpoint.to_string(), progress_.epoch(),
+               progress_.position());
   submitted_ = resolved_ = progress_.position();
   note_durable();
   thread_ = std::thread([this] { work(); });
@@ -65,7 +70,9 @@ absl::Status MysqlSink::resolve(ResolvedTs ts) {
   return absl::OkStatus();
 }
 
-bool MysqlSink::is_idle() const { return queue_.empty() && !applying_ && durable_through() >= submitted_; }
+bool MysqlSink::is_idle() const {
+  return queue_.empty() && !applying_ && durable_through() >= submitted_;
+}
 
 absl::Status MysqlSink::flush() {
   std::unique_lock lock(mutex_);
@@ -221,16 +228,20 @@ absl::Status MysqlSink::check_engines(const Pack& pack) {
 }
 
 absl::Status MysqlSink::check_engine(const TableDef& table, CommitTs commit_ts) {
-  SLUICE_ASSIGN_OR_RETURN(const auto rows, connection_->query(fmt::format(
-      "SELECT t.ENGINE, e.TRANSACTIONS FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE=t.ENGINE "
-      "WHERE t.TABLE_SCHEMA={} AND t.TABLE_NAME={}", quoted_text(table.schema), quoted_text(table.name))));
+  SLUICE_ASSIGN_OR_RETURN(
+      const auto rows, connection_->query(fmt::format("SELECT t.ENGINE, e.TRANSACTIONS FROM information_schema.TABLES "
+                                                      "t LEFT JOIN information_schema.ENGINES e ON e.ENGINE=t.ENGINE "
+                                                      "WHERE t.TABLE_SCHEMA={} AND t.TABLE_NAME={}",
+                                                      quoted_text(table.schema), quoted_text(table.name))));
   if (rows.empty())
-    return absl::FailedPreconditionError(fmt::format(
-        "the downstream has no table {}.{} (or its user may not see it): make it as upstream has it, then start again; commit_ts={}",
-        table.schema, table.name, commit_ts));
+    return absl::FailedPreconditionError(
+        fmt::format("the downstream has no table {}.{} (or its user may not see it): make it as upstream has it, then "
+                    "start again; commit_ts={}",
+                    table.schema, table.name, commit_ts));
   if (rows[0][1] == "YES") return absl::OkStatus();
   return absl::FailedPreconditionError(fmt::format(
-      "downstream table {}.{} has engine {}, which has no transactions, so that rows can't be applied exactly once: run "
+      "downstream table {}.{} has engine {}, which has no transactions, so that rows can't be applied exactly once: "
+      "run "
       "ALTER TABLE {} ENGINE=InnoDB there, then start again; commit_ts={}",
       table.schema, table.name, rows[0][0].value_or("none"), quoted_table(table.schema, table.name), commit_ts));
 }
@@ -242,7 +253,8 @@ absl::Status MysqlSink::recover_from(const absl::Status& status) {
     const absl::Status rolled_back = connection_->execute("ROLLBACK").status();
     if (rolled_back.ok() || !absl::IsUnavailable(rolled_back)) return rolled_back;
   } else {
-    spdlog::warn("downstream connection lost, connecting again at={} reason={}", options_.endpoint.to_string(), message_of(status));
+    spdlog::warn("downstream connection lost, connecting again at={} reason={}", options_.endpoint.to_string(),
+                 message_of(status));
   }
   {
     const std::lock_guard lock(mutex_);
@@ -288,6 +300,8 @@ bool MysqlSink::wait_before_retry(std::chrono::milliseconds delay) {
   return !work_.wait_for(lock, delay, [&] { return stop_.load(); });
 }
 
-void MysqlSink::note_durable() { durable_through_ = progress_.position().value; }
+void MysqlSink::note_durable() {
+  durable_through_ = progress_.position().value;
+}
 
 }  // namespace sluice::drainer

@@ -22,7 +22,8 @@ bool same_name(std::string_view a, std::string_view b) {
 }
 
 // The definition's text, or "absent".
-absl::StatusOr<std::string> definition(MysqlConnection& connection, const std::string& schema, const std::string& table) {
+absl::StatusOr<std::string> definition(MysqlConnection& connection, const std::string& schema,
+                                       const std::string& table) {
   auto rows = connection.query(table.empty() ? "SHOW CREATE DATABASE " + quoted_name(schema)
                                              : "SHOW CREATE TABLE " + quoted_table(schema, table));
   const unsigned error = mysql_error_of(rows.status());
@@ -32,21 +33,25 @@ absl::StatusOr<std::string> definition(MysqlConnection& connection, const std::s
 }
 
 // The engine's ids of the table and its partitions; of a whole schema when `table` is empty.
-absl::StatusOr<std::string> engine_ids(MysqlConnection& connection, const std::string& schema, const std::string& table) {
+absl::StatusOr<std::string> engine_ids(MysqlConnection& connection, const std::string& schema,
+                                       const std::string& table) {
   std::string sql;
   if (connection.kind() == ServerKind::tidb) {
-    sql = fmt::format("SELECT TABLE_NAME, TIDB_TABLE_ID FROM information_schema.TABLES WHERE TABLE_SCHEMA={}", quoted_text(schema));
+    sql = fmt::format("SELECT TABLE_NAME, TIDB_TABLE_ID FROM information_schema.TABLES WHERE TABLE_SCHEMA={}",
+                      quoted_text(schema));
     if (!table.empty()) sql += fmt::format(" AND TABLE_NAME={}", quoted_text(table));
     sql += " ORDER BY 1";
   } else {
-    // InnoDB's names are in the file system's encoding: "db/@8868", "db/t#P#p0"; LEFT spares the escaping that LIKE needs.
+    // InnoDB's names are in the file system's encoding: "db/@8868", "db/t#P#p0"; LEFT spares the escaping that LIKE
+    // needs.
     const auto encoded = [](const std::string& name) {
       return fmt::format("CONVERT(CAST(CONVERT({} USING filename) AS BINARY) USING utf8mb4)", quoted_text(name));
     };
     const std::string prefix = fmt::format("CONCAT({},'/',{})", encoded(schema), table.empty() ? "''" : encoded(table));
-    sql = fmt::format("SELECT NAME, TABLE_ID FROM information_schema.{} WHERE LEFT(NAME, CHAR_LENGTH({})) = {}{} ORDER BY NAME",
-                      connection.kind() == ServerKind::mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES", prefix, prefix,
-                      table.empty() ? "" : fmt::format(" AND SUBSTR(NAME, CHAR_LENGTH({}) + 1, 1) IN ('', '#')", prefix));
+    sql = fmt::format(
+        "SELECT NAME, TABLE_ID FROM information_schema.{} WHERE LEFT(NAME, CHAR_LENGTH({})) = {}{} ORDER BY NAME",
+        connection.kind() == ServerKind::mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES", prefix, prefix,
+        table.empty() ? "" : fmt::format(" AND SUBSTR(NAME, CHAR_LENGTH({}) + 1, 1) IN ('', '#')", prefix));
   }
   auto rows = connection.query(sql);
   if (!rows.ok()) return annotate(rows.status(), "reading table ids (needs the PROCESS privilege)");
@@ -76,11 +81,13 @@ absl::StatusOr<bool> meets_expectations(MysqlConnection& connection, const DdlCh
     if ((shape != "absent") != expectation.exists) return false;
     if (!expectation.exists || expectation.columns.empty()) continue;
     SLUICE_ASSIGN_OR_RETURN(const auto rows, connection.query(fmt::format(
-        "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={} AND TABLE_NAME={} ORDER BY ORDINAL_POSITION",
-        quoted_text(expectation.schema), quoted_text(expectation.table))));
-    const bool same = std::ranges::equal(rows, expectation.columns, [](const MysqlConnection::Row& row, const std::string& name) {
-      return same_name(row.at(0).value_or(""), name);
-    });
+                                                 "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE "
+                                                 "TABLE_SCHEMA={} AND TABLE_NAME={} ORDER BY ORDINAL_POSITION",
+                                                 quoted_text(expectation.schema), quoted_text(expectation.table))));
+    const bool same =
+        std::ranges::equal(rows, expectation.columns, [](const MysqlConnection::Row& row, const std::string& name) {
+          return same_name(row.at(0).value_or(""), name);
+        });
     if (!same) return false;
   }
   return !ddl.expectations.empty();

@@ -1,5 +1,5 @@
-// What the downstream's objects look like: SHOW CREATE and the storage engine's table ids, so that a TRUNCATE or an exchange
-// of partitions shows although no definition changes.
+// What the downstream's objects look like: SHOW CREATE and the storage engine's table ids, so that a TRUNCATE or an
+// exchange of partitions shows although no definition changes.
 #pragma once
 
 #include <string>

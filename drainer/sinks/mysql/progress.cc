@@ -16,7 +16,8 @@ namespace {
 
 constexpr char kCreateProgress[] =
     "CREATE TABLE IF NOT EXISTS `tidb_binlog`.`sluice_progress` ("
-    "cluster_id BIGINT UNSIGNED NOT NULL, slot INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, "
+    "cluster_id BIGINT UNSIGNED NOT NULL, slot INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, seq BIGINT "
+    "UNSIGNED NOT NULL, "
     "commit_ts BIGINT UNSIGNED NOT NULL, first_row BIGINT UNSIGNED NOT NULL, last_row BIGINT UNSIGNED NOT NULL, "
     "owner VARCHAR(255) NOT NULL, PRIMARY KEY (cluster_id, slot)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
 constexpr char kCreateDdl[] =
@@ -26,7 +27,8 @@ constexpr char kCreateDdl[] =
     "PRIMARY KEY (cluster_id, commit_ts)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 // TiDB-Binlog's own, in its own words.
 constexpr char kCreateCheckpoint[] =
-    "CREATE TABLE IF NOT EXISTS `tidb_binlog`.`checkpoint` (clusterID BIGINT UNSIGNED PRIMARY KEY, checkPoint MEDIUMTEXT) ENGINE=InnoDB";
+    "CREATE TABLE IF NOT EXISTS `tidb_binlog`.`checkpoint` (clusterID BIGINT UNSIGNED PRIMARY KEY, checkPoint "
+    "MEDIUMTEXT) ENGINE=InnoDB";
 
 uint64_t to_number(const std::optional<std::string>& text) {
   uint64_t value = 0;
@@ -42,25 +44,34 @@ std::string owner_name() {
 
 }  // namespace
 
-std::string Progress::where_slot() const { return fmt::format("cluster_id={} AND slot={}", options_.cluster_id, options_.slot); }
-std::string Progress::owner_lock() const { return fmt::format("'sluice.{}.{}'", options_.cluster_id, options_.slot); }
+std::string Progress::where_slot() const {
+  return fmt::format("cluster_id={} AND slot={}", options_.cluster_id, options_.slot);
+}
+std::string Progress::owner_lock() const {
+  return fmt::format("'sluice.{}.{}'", options_.cluster_id, options_.slot);
+}
 
 absl::Status Progress::create_tables(MysqlConnection& connection) const {
-  for (const char* sql : {"CREATE DATABASE IF NOT EXISTS `tidb_binlog`", kCreateProgress, kCreateDdl, kCreateCheckpoint})
+  for (const char* sql :
+       {"CREATE DATABASE IF NOT EXISTS `tidb_binlog`", kCreateProgress, kCreateDdl, kCreateCheckpoint})
     if (auto done = connection.execute(sql); !done.ok())
       return annotate(done.status(), "creating the progress tables in schema tidb_binlog");
   return absl::OkStatus();
 }
 
-// The session that holds the lock is the owner's. It may be a zombie's, or our own last one that the server hasn't missed yet.
+// The session that holds the lock is the owner's. It may be a zombie's, or our own last one that the server hasn't
+// missed yet.
 absl::Status Progress::lock_owner(MysqlConnection& connection, const std::atomic<bool>& stop) const {
   const auto deadline = std::chrono::steady_clock::now() + options_.takeover_grace;
   for (bool said = false;;) {
     if (stop) return absl::CancelledError("stopped while waiting for the previous owner's session");
     SLUICE_ASSIGN_OR_RETURN(const auto got, connection.query(fmt::format("SELECT GET_LOCK({}, 1)", owner_lock())));
     if (to_number(got.at(0).at(0)) == 1) return absl::OkStatus();
-    SLUICE_ASSIGN_OR_RETURN(const auto running, connection.query(fmt::format(
-        "SELECT commit_ts FROM `tidb_binlog`.`sluice_ddl` WHERE cluster_id={} AND state='running'", options_.cluster_id)));
+    SLUICE_ASSIGN_OR_RETURN(
+        const auto running,
+        connection.query(
+            fmt::format("SELECT commit_ts FROM `tidb_binlog`.`sluice_ddl` WHERE cluster_id={} AND state='running'",
+                        options_.cluster_id)));
     if (!said)
       spdlog::info("waiting for the downstream session of the previous owner cluster_id={} slot={} running_ddl={}",
                    options_.cluster_id, options_.slot, running.empty() ? "none" : running[0][0].value_or(""));
@@ -82,22 +93,29 @@ absl::Status Progress::kill_owner(MysqlConnection& connection) const {
 }
 
 absl::StatusOr<std::optional<CommitTs>> Progress::read_go_checkpoint(MysqlConnection& connection) const {
-  SLUICE_ASSIGN_OR_RETURN(const auto rows, connection.query(fmt::format(
-      "SELECT JSON_UNQUOTE(JSON_EXTRACT(checkPoint, '$.commitTS')), JSON_UNQUOTE(JSON_EXTRACT(checkPoint, '$.consistent')) "
-      "FROM `tidb_binlog`.`checkpoint` WHERE clusterID={}", options_.cluster_id)));
+  SLUICE_ASSIGN_OR_RETURN(const auto rows,
+                          connection.query(fmt::format("SELECT JSON_UNQUOTE(JSON_EXTRACT(checkPoint, '$.commitTS')), "
+                                                       "JSON_UNQUOTE(JSON_EXTRACT(checkPoint, '$.consistent')) "
+                                                       "FROM `tidb_binlog`.`checkpoint` WHERE clusterID={}",
+                                                       options_.cluster_id)));
   if (rows.empty() || to_number(rows[0][0]) == 0) return std::nullopt;
   const CommitTs commit_ts(to_number(rows[0][0]));
-  spdlog::info("starting from the checkpoint of TiDB-Binlog's drainer cluster_id={} commit_ts={}", options_.cluster_id, commit_ts);
+  spdlog::info("starting from the checkpoint of TiDB-Binlog's drainer cluster_id={} commit_ts={}", options_.cluster_id,
+               commit_ts);
   if (rows[0][1] != "true")
-    spdlog::warn("that drainer was not stopped cleanly: rows after its checkpoint may be there already, and applying them again "
-                 "will stop as diverged; start and stop it once more to get a consistent checkpoint commit_ts={}", commit_ts);
+    spdlog::warn(
+        "that drainer was not stopped cleanly: rows after its checkpoint may be there already, and applying them again "
+        "will stop as diverged; start and stop it once more to get a consistent checkpoint commit_ts={}",
+        commit_ts);
   return std::optional(commit_ts);
 }
 
 absl::Status Progress::insert_first_row(MysqlConnection& connection, CommitTs at_least) const {
   SLUICE_ASSIGN_OR_RETURN(const auto go_checkpoint, read_go_checkpoint(connection));
-  return connection.execute(fmt::format("INSERT INTO `tidb_binlog`.`sluice_progress` VALUES ({}, {}, 0, 0, {}, 0, 0, '')",
-                                        options_.cluster_id, options_.slot, go_checkpoint.value_or(at_least))).status();
+  return connection
+      .execute(fmt::format("INSERT INTO `tidb_binlog`.`sluice_progress` VALUES ({}, {}, 0, 0, {}, 0, 0, '')",
+                           options_.cluster_id, options_.slot, go_checkpoint.value_or(at_least)))
+      .status();
 }
 
 absl::Status Progress::take_over(MysqlConnection& connection, CommitTs at_least, const std::atomic<bool>& stop) {
@@ -110,19 +128,22 @@ absl::Status Progress::take_over(MysqlConnection& connection, CommitTs at_least,
   SLUICE_ASSIGN_OR_RETURN(auto rows, connection.query(select));
   if (rows.empty()) {
     if (owned_before_)
-      return absl::FailedPreconditionError("the progress row in tidb_binlog.sluice_progress is gone: someone deleted it; "
-                                           "check the downstream, then start again with --initial-commit-ts");
+      return absl::FailedPreconditionError(
+          "the progress row in tidb_binlog.sluice_progress is gone: someone deleted it; "
+          "check the downstream, then start again with --initial-commit-ts");
     SLUICE_RETURN_IF_ERROR(insert_first_row(connection, at_least));
     SLUICE_ASSIGN_OR_RETURN(rows, connection.query(select));
   }
   const uint64_t epoch = to_number(rows[0][0]);
   if (owned_before_ && epoch != epoch_)
-    return absl::FailedPreconditionError(fmt::format(
-        "another drainer ({}) took over this downstream: epoch {} there, {} here; stop one of the two",
-        rows[0][3].value_or(""), epoch, epoch_));
-  SLUICE_RETURN_IF_ERROR(connection.execute(fmt::format(
-      "UPDATE `tidb_binlog`.`sluice_progress` SET epoch={}, owner={} WHERE {}; COMMIT", epoch + 1, quoted_text(owner_name()),
-      where_slot())).status());
+    return absl::FailedPreconditionError(
+        fmt::format("another drainer ({}) took over this downstream: epoch {} there, {} here; stop one of the two",
+                    rows[0][3].value_or(""), epoch, epoch_));
+  SLUICE_RETURN_IF_ERROR(
+      connection
+          .execute(fmt::format("UPDATE `tidb_binlog`.`sluice_progress` SET epoch={}, owner={} WHERE {}; COMMIT",
+                               epoch + 1, quoted_text(owner_name()), where_slot()))
+          .status());
   epoch_ = epoch + 1;
   sequence_ = to_number(rows[0][1]);
   position_ = CommitTs(to_number(rows[0][2]));
@@ -133,16 +154,15 @@ absl::Status Progress::take_over(MysqlConnection& connection, CommitTs at_least,
 SqlPacket Progress::advance_sql(CommitTs through, uint64_t last_row) const {
   SqlPacket packet;
   packet.append("BEGIN", {});
-  packet.append(
-      fmt::format("UPDATE `tidb_binlog`.`sluice_progress` SET seq={}, commit_ts={}, first_row=0, last_row={} "
-                  "WHERE {} AND epoch={} AND seq={}",
-                  sequence_ + 1, through, last_row, where_slot(), epoch_, sequence_),
-      {.rows = 1, .commit_ts = through, .table = nullptr, .what = "fence"});
+  packet.append(fmt::format("UPDATE `tidb_binlog`.`sluice_progress` SET seq={}, commit_ts={}, first_row=0, last_row={} "
+                            "WHERE {} AND epoch={} AND seq={}",
+                            sequence_ + 1, through, last_row, where_slot(), epoch_, sequence_),
+                {.rows = 1, .commit_ts = through, .table = nullptr, .what = "fence"});
   // Exactly at the position, so TiDB-Binlog's drainer may go on from it without its safe mode.
-  packet.append(
-      fmt::format("REPLACE INTO `tidb_binlog`.`checkpoint` VALUES ({}, '{{\"consistent\":true,\"commitTS\":{},\"ts-map\":{{}}}}')",
-                  options_.cluster_id, through),
-      {.rows = kAnyRows, .commit_ts = through, .table = nullptr, .what = "checkpoint"});
+  packet.append(fmt::format("REPLACE INTO `tidb_binlog`.`checkpoint` VALUES ({}, "
+                            "'{{\"consistent\":true,\"commitTS\":{},\"ts-map\":{{}}}}')",
+                            options_.cluster_id, through),
+                {.rows = kAnyRows, .commit_ts = through, .table = nullptr, .what = "checkpoint"});
   return packet;
 }
 

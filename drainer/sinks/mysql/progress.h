@@ -1,6 +1,8 @@
 // The fenced progress row: what makes "applied" and "known as applied" one atomic step (INV-7, INV-8).
-// Contract: after take_over() returned ok, no transaction of an earlier owner can commit any more, and position() is exact.
-//           advance_sql() must be the first statement of a transaction and find exactly one row; confirm() once it committed.
+// Contract: after take_over() returned ok, no transaction of an earlier owner can commit any more, and position() is
+// exact.
+//           advance_sql() must be the first statement of a transaction and find exactly one row; confirm() once it
+//           committed.
 // Threads:  one.
 // Errors:   FAILED_PRECONDITION when another drainer took over; UNAVAILABLE and others as MysqlConnection.
 // Format:   docs/formats/mysql-progress.md
@@ -32,12 +34,13 @@ class Progress {
  public:
   explicit Progress(ProgressOptions options) : options_(options) {}
 
-  // Waits for the owner's lock, bumps the epoch and reads the position. The first time whoever held it before is replaced;
-  // later (after a lost connection) another owner's epoch means that we are the one who was replaced. `at_least` starts a
-  // downstream that has no row of ours and no TiDB-Binlog checkpoint.
+  // Waits for the owner's lock, bumps the epoch and reads the position. The first time whoever held it before is
+  // replaced; later (after a lost connection) another owner's epoch means that we are the one who was replaced.
+  // `at_least` starts a downstream that has no row of ours and no TiDB-Binlog checkpoint.
   [[nodiscard]] absl::Status take_over(MysqlConnection& connection, CommitTs at_least, const std::atomic<bool>& stop);
 
-  // Moves the row, and TiDB-Binlog's checkpoint with it, to `through`; `last_row` is the ordinal of its last row, 0 without rows.
+  // Moves the row, and TiDB-Binlog's checkpoint with it, to `through`; `last_row` is the ordinal of its last row, 0
+  // without rows.
   [[nodiscard]] SqlPacket advance_sql(CommitTs through, uint64_t last_row) const;
   void confirm(CommitTs through);
 

@@ -13,7 +13,8 @@ namespace {
 
 constexpr size_t kWhatBytesMax = 300;
 
-// Generated columns compute themselves downstream; columns that a DDL is adding or dropping aren't there (yet or any more).
+// Generated columns compute themselves downstream; columns that a DDL is adding or dropping aren't there (yet or any
+// more).
 bool is_written(const ColumnDef& column, const Datum& value) {
   return !column.generated && !column.hidden && column.is_public && !value.is_absent();
 }
@@ -27,8 +28,10 @@ bool is_text(const ColumnDef& column) {
     case MysqlType::tiny_blob:
     case MysqlType::blob:
     case MysqlType::medium_blob:
-    case MysqlType::long_blob: return true;
-    default: return false;
+    case MysqlType::long_blob:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -100,12 +103,18 @@ bool same_value(const Datum& a, const Datum& b) {
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Datum::Kind::absent:
-    case Datum::Kind::null: return true;
-    case Datum::Kind::int64: return a.as_int64() == b.as_int64();
-    case Datum::Kind::uint64: return a.as_uint64() == b.as_uint64();
-    case Datum::Kind::float32: return a.as_float32() == b.as_float32();
-    case Datum::Kind::float64: return a.as_float64() == b.as_float64();
-    case Datum::Kind::bytes: return a.as_bytes() == b.as_bytes();
+    case Datum::Kind::null:
+      return true;
+    case Datum::Kind::int64:
+      return a.as_int64() == b.as_int64();
+    case Datum::Kind::uint64:
+      return a.as_uint64() == b.as_uint64();
+    case Datum::Kind::float32:
+      return a.as_float32() == b.as_float32();
+    case Datum::Kind::float64:
+      return a.as_float64() == b.as_float64();
+    case Datum::Kind::bytes:
+      return a.as_bytes() == b.as_bytes();
   }
   return false;
 }
@@ -175,14 +184,17 @@ void append_insert_values(std::string& sql, const RowChange& change) {
 }  // namespace
 
 bool is_own_schema(std::string_view schema) {
-  return std::ranges::equal(schema, kOwnSchema, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  return std::ranges::equal(schema, kOwnSchema,
+                            [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
 std::vector<uint32_t> best_key(const TableDef& table, std::span<const Datum> row) {
   const auto usable = [&](const IndexDef& index) {
-    return (index.unique || index.primary) && !index.parts.empty() && std::ranges::all_of(index.parts, [&](const IndexDef::Part& part) {
-      return part.column < row.size() && !row[part.column].is_null() && is_written(table.columns[part.column], row[part.column]);
-    });
+    return (index.unique || index.primary) && !index.parts.empty() &&
+           std::ranges::all_of(index.parts, [&](const IndexDef::Part& part) {
+             return part.column < row.size() && !row[part.column].is_null() &&
+                    is_written(table.columns[part.column], row[part.column]);
+           });
   };
   const IndexDef* best = nullptr;
   for (const IndexDef& index : table.indexes) {
@@ -258,8 +270,12 @@ std::string RowStatements::build_statement(StatementExpectation& expectation, ui
   expectation.table = first.table;
   std::string sql;
   switch (first.kind) {
-    case RowChangeKind::insert: insert_rows(sql, expectation, bytes_max); break;
-    case RowChangeKind::remove: delete_rows(sql, expectation, bytes_max); break;
+    case RowChangeKind::insert:
+      insert_rows(sql, expectation, bytes_max);
+      break;
+    case RowChangeKind::remove:
+      delete_rows(sql, expectation, bytes_max);
+      break;
     case RowChangeKind::update:
       append_update(sql, first, server_);
       expectation.rows = 1;
@@ -270,7 +286,8 @@ std::string RowStatements::build_statement(StatementExpectation& expectation, ui
   if (sql.size() <= kWhatBytesMax)
     expectation.what = sql;
   else if (first.kind == RowChangeKind::update)
-    expectation.what = fmt::format("{}... {}", sql.substr(0, kWhatBytesMax / 3), sql.substr(sql.size() - kWhatBytesMax * 2 / 3));
+    expectation.what =
+        fmt::format("{}... {}", sql.substr(0, kWhatBytesMax / 3), sql.substr(sql.size() - kWhatBytesMax * 2 / 3));
   else
     expectation.what = sql.substr(0, kWhatBytesMax) + "...";
   return sql;

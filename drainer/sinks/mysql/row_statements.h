@@ -1,6 +1,8 @@
 // Turns row changes into SQL packets: pure, no connection.
-// Contract: a packet is one or several statements joined by ";"; run in order inside one transaction they have the effect of
-//           the rows in order; every statement says how many rows it must find, so that a downstream that differs is noticed.
+// Contract: a packet is one or several statements joined by ";"; run in order inside one transaction they have the
+// effect of
+//           the rows in order; every statement says how many rows it must find, so that a downstream that differs is
+//           noticed.
 // Limits:   a packet exceeds packet_bytes_target only for a single row, and never packet_bytes_max: such a row is
 //           FAILED_PRECONDITION, naming table and sizes.
 #pragma once
@@ -21,9 +23,9 @@ inline constexpr uint64_t kAnyRows = UINT64_MAX;
 
 struct StatementExpectation {
   uint64_t rows = 0;
-  CommitTs commit_ts;      // of the first row
+  CommitTs commit_ts;               // of the first row
   const TableDef* table = nullptr;  // null: a statement of the sink's own
-  std::string what;        // "UPDATE ... WHERE `id` = 5", cut: for the message when the rows found differ
+  std::string what;                 // "UPDATE ... WHERE `id` = 5", cut: for the message when the rows found differ
 };
 
 struct SqlPacket {
@@ -42,7 +44,8 @@ struct RowStatementLimits {
 // Walks a run of transactions, packet by packet, so that a large transaction's SQL is never in memory whole.
 class RowStatements {
  public:
-  RowStatements(std::span<const std::shared_ptr<const Transaction>> transactions, ServerKind server, RowStatementLimits limits);
+  RowStatements(std::span<const std::shared_ptr<const Transaction>> transactions, ServerKind server,
+                RowStatementLimits limits);
 
   // Fills `packet` (which may hold statements already) up to its target; done() says whether rows are left.
   [[nodiscard]] absl::Status fill(SqlPacket& packet);

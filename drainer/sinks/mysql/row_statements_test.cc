@@ -43,14 +43,16 @@ std::string one(const std::shared_ptr<const Transaction>& transaction, ServerKin
 
 TEST(RowStatements, JoinsInsertsOfOneTableAcrossTransactions) {
   const auto t = keyed();
-  const Sql out = sql_of({TransactionBuilder(1).insert(t, {1, "a"}).build(), TransactionBuilder(2).insert(t, {2, nullptr}).build()});
+  const Sql out = sql_of(
+      {TransactionBuilder(1).insert(t, {1, "a"}).build(), TransactionBuilder(2).insert(t, {2, nullptr}).build()});
   EXPECT_EQ(out.packets, std::vector<std::string>{"INSERT INTO `s`.`t` (`id`, `v`) VALUES (1,'a'),(2,NULL)"});
   EXPECT_EQ(out.rows, std::vector<uint64_t>{2});
 }
 
 TEST(RowStatements, KeepsTheOrderOfDifferentKinds) {
   const auto t = keyed();
-  const Sql out = sql_of({TransactionBuilder(1).remove(t, {1, "a"}).insert(t, {1, "b"}).remove(t, {1, "b"}).remove(t, {2, "c"}).build()});
+  const Sql out = sql_of(
+      {TransactionBuilder(1).remove(t, {1, "a"}).insert(t, {1, "b"}).remove(t, {1, "b"}).remove(t, {2, "c"}).build()});
   EXPECT_EQ(out.packets[0],
             "DELETE FROM `s`.`t` WHERE (`id` = 1);INSERT INTO `s`.`t` (`id`, `v`) VALUES (1,'b');"
             "DELETE FROM `s`.`t` WHERE (`id` = 1) OR (`id` = 2)");
@@ -58,21 +60,26 @@ TEST(RowStatements, KeepsTheOrderOfDifferentKinds) {
 }
 
 TEST(RowStatements, UpdatesOnlyWhatChangedButTimesAlways) {
-  const auto t = table("s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar), column("u", MysqlType::timestamp)},
-                       {primary({0})});
-  EXPECT_EQ(one(TransactionBuilder(1).update(t, {1, "a", "2024-01-01 00:00:00"}, {1, "b", "2024-01-01 00:00:00"}).build()),
-            "UPDATE `s`.`t` SET `v` = 'b', `u` = '2024-01-01 00:00:00' WHERE `id` = 1");
+  const auto t = table(
+      "s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar), column("u", MysqlType::timestamp)},
+      {primary({0})});
+  EXPECT_EQ(
+      one(TransactionBuilder(1).update(t, {1, "a", "2024-01-01 00:00:00"}, {1, "b", "2024-01-01 00:00:00"}).build()),
+      "UPDATE `s`.`t` SET `v` = 'b', `u` = '2024-01-01 00:00:00' WHERE `id` = 1");
 }
 
 TEST(RowStatements, NamesARowByTheFirstUniqueKeyWithoutNullElseByAllValuesExactly) {
-  const auto t = table("s", "t", {column("a", MysqlType::integer), column("b", MysqlType::varchar)}, {unique("ua", {0})});
+  const auto t =
+      table("s", "t", {column("a", MysqlType::integer), column("b", MysqlType::varchar)}, {unique("ua", {0})});
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {1, "x"}).build()), "DELETE FROM `s`.`t` WHERE (`a` = 1)");
-  EXPECT_EQ(one(TransactionBuilder(1).remove(t, {nullptr, "x "}).build()),
-            "DELETE FROM `s`.`t` WHERE `a` IS NULL AND CAST(CONVERT(`b` USING utf8mb4) AS BINARY) = _binary'x ' LIMIT 1");
+  EXPECT_EQ(
+      one(TransactionBuilder(1).remove(t, {nullptr, "x "}).build()),
+      "DELETE FROM `s`.`t` WHERE `a` IS NULL AND CAST(CONVERT(`b` USING utf8mb4) AS BINARY) = _binary'x ' LIMIT 1");
 }
 
 TEST(RowStatements, PrefersThePrimaryKeyAndNeverAKeyOnAGeneratedColumn) {
-  auto t = table("s", "t", {column("a", MysqlType::integer), column("g", MysqlType::integer), column("id", MysqlType::integer)},
+  auto t = table("s", "t",
+                 {column("a", MysqlType::integer), column("g", MysqlType::integer), column("id", MysqlType::integer)},
                  {unique("ug", {1}), unique("ua", {0}), primary({2})});
   t->columns[1].generated = true;
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {1, 2, 3}).build()), "DELETE FROM `s`.`t` WHERE (`id` = 3)");
@@ -81,15 +88,17 @@ TEST(RowStatements, PrefersThePrimaryKeyAndNeverAKeyOnAGeneratedColumn) {
 }
 
 TEST(RowStatements, LeavesOutGeneratedHiddenNotPublicAndAbsentColumns) {
-  auto t = table("s", "t", {column("a", MysqlType::integer), column("g", MysqlType::integer), column("n", MysqlType::integer),
-                            column("x", MysqlType::integer)});
+  auto t = table("s", "t",
+                 {column("a", MysqlType::integer), column("g", MysqlType::integer), column("n", MysqlType::integer),
+                  column("x", MysqlType::integer)});
   t->columns[1].generated = true;
   t->columns[2].is_public = false;
   EXPECT_EQ(one(TransactionBuilder(1).insert(t, {1, 2, 3, Datum()}).build()), "INSERT INTO `s`.`t` (`a`) VALUES (1)");
 }
 
 TEST(RowStatements, WritesAFloatAsTheDoubleThatItIs) {
-  const auto t = table("s", "t", {column("f", MysqlType::float32), column("d", MysqlType::float64), column("e", MysqlType::decimal)});
+  const auto t = table(
+      "s", "t", {column("f", MysqlType::float32), column("d", MysqlType::float64), column("e", MysqlType::decimal)});
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {1.1f, 1.1, "1.10"}).build()),
             "DELETE FROM `s`.`t` WHERE `f` = 1.100000023841858e0 AND `d` = 1.1e0 AND `e` = 1.10 LIMIT 1");
 }
@@ -98,7 +107,8 @@ TEST(RowStatements, BringsCharAndBinaryToTheFormTheyAreStoredIn) {
   auto t = table("s", "t", {column("c", MysqlType::string), column("b", MysqlType::string, "binary")});
   t->columns[1].length = 4;
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {"x  ", "y"}).build()),
-            "DELETE FROM `s`.`t` WHERE CAST(CONVERT(`c` USING utf8mb4) AS BINARY) = _binary'x' AND `b` = _binary'y\\0\\0\\0' LIMIT 1");
+            "DELETE FROM `s`.`t` WHERE CAST(CONVERT(`c` USING utf8mb4) AS BINARY) = _binary'x' AND `b` = "
+            "_binary'y\\0\\0\\0' LIMIT 1");
 }
 
 TEST(RowStatements, ComparesJsonAsTextInMariadbAndAsJsonElsewhere) {
@@ -116,8 +126,9 @@ TEST(RowStatements, EscapesNamesTextsAndBytes) {
 TEST(RowStatements, FillsPacketsUpToTheTargetAndSendsALargeRowAlone) {
   const auto t = keyed();
   const std::string large(500, 'x');
-  const Sql out = sql_of({TransactionBuilder(1).insert(t, {1, "a"}).insert(t, {2, std::string_view(large)}).insert(t, {3, "c"}).build()},
-                         {.packet_bytes_target = 100, .packet_bytes_max = 1000});
+  const Sql out = sql_of(
+      {TransactionBuilder(1).insert(t, {1, "a"}).insert(t, {2, std::string_view(large)}).insert(t, {3, "c"}).build()},
+      {.packet_bytes_target = 100, .packet_bytes_max = 1000});
   ASSERT_EQ(out.packets.size(), 3u);
   EXPECT_EQ(out.packets[0], "INSERT INTO `s`.`t` (`id`, `v`) VALUES (1,'a')");
   EXPECT_EQ(out.packets[2], "INSERT INTO `s`.`t` (`id`, `v`) VALUES (3,'c')");
@@ -126,7 +137,8 @@ TEST(RowStatements, FillsPacketsUpToTheTargetAndSendsALargeRowAlone) {
 TEST(RowStatements, RefusesARowAboveTheServersPacketLimitNamingTheTable) {
   const auto t = keyed();
   const std::string large(2000, 'x');
-  const std::vector<std::shared_ptr<const Transaction>> run = {TransactionBuilder(9).insert(t, {1, std::string_view(large)}).build()};
+  const std::vector<std::shared_ptr<const Transaction>> run = {
+      TransactionBuilder(9).insert(t, {1, std::string_view(large)}).build()};
   RowStatements statements(run, ServerKind::mariadb, {.packet_bytes_target = 100, .packet_bytes_max = 1000});
   SqlPacket packet;
   const absl::Status status = statements.fill(packet);

@@ -1,4 +1,5 @@
-// The moments of an apply at which a fault hurts most. Tests hook them: to cut connections, to end the sink as kill -9 would.
+// The moments of an apply at which a fault hurts most. Tests hook them: to cut connections, to end the sink as kill -9
+// would.
 #pragma once
 
 #include <functional>
@@ -8,11 +9,11 @@
 namespace sluice::drainer {
 
 enum class SinkStep {
-  packet_sent,         // inside a downstream transaction, after each packet
+  packet_sent,  // inside a downstream transaction, after each packet
   before_commit,
-  commit_done,         // UNAVAILABLE here is a commit whose answer got lost
+  commit_done,  // UNAVAILABLE here is a commit whose answer got lost
   ddl_intent_written,
-  ddl_ran,             // and isn't recorded as done yet
+  ddl_ran,  // and isn't recorded as done yet
 };
 
 // What it returns is taken as the step's own outcome. Empty in production.

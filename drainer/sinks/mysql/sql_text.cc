@@ -14,13 +14,26 @@ void append_escaped(std::string& sql, std::string_view bytes) {
   for (size_t i = 0; i < bytes.size(); ++i) {
     char escape = 0;
     switch (bytes[i]) {
-      case '\0': escape = '0'; break;
-      case '\n': escape = 'n'; break;
-      case '\r': escape = 'r'; break;
-      case '\x1a': escape = 'Z'; break;
-      case '\'': escape = '\''; break;
-      case '\\': escape = '\\'; break;
-      default: continue;
+      case '\0':
+        escape = '0';
+        break;
+      case '\n':
+        escape = 'n';
+        break;
+      case '\r':
+        escape = 'r';
+        break;
+      case '\x1a':
+        escape = 'Z';
+        break;
+      case '\'':
+        escape = '\'';
+        break;
+      case '\\':
+        escape = '\\';
+        break;
+      default:
+        continue;
     }
     sql.append(bytes, clean_from, i - clean_from);
     sql += '\\';
@@ -53,7 +66,9 @@ void append_name(std::string& sql, std::string_view name) {
   sql += '`';
 }
 
-void append_text(std::string& sql, std::string_view text) { append_escaped(sql, text); }
+void append_text(std::string& sql, std::string_view text) {
+  append_escaped(sql, text);
+}
 
 void append_binary(std::string& sql, std::string_view bytes) {
   sql += "_binary";
@@ -78,13 +93,25 @@ std::string quoted_text(std::string_view text) {
 
 void append_literal(std::string& sql, const ColumnDef& column, const Datum& value) {
   switch (value.kind()) {
-    case Datum::Kind::absent: SLUICE_ASSERT(false, "column={}", column.name); break;
-    case Datum::Kind::null: sql += "NULL"; break;
-    case Datum::Kind::int64: fmt::format_to(std::back_inserter(sql), "{}", value.as_int64()); break;
-    case Datum::Kind::uint64: fmt::format_to(std::back_inserter(sql), "{}", value.as_uint64()); break;
+    case Datum::Kind::absent:
+      SLUICE_ASSERT(false, "column={}", column.name);
+      break;
+    case Datum::Kind::null:
+      sql += "NULL";
+      break;
+    case Datum::Kind::int64:
+      fmt::format_to(std::back_inserter(sql), "{}", value.as_int64());
+      break;
+    case Datum::Kind::uint64:
+      fmt::format_to(std::back_inserter(sql), "{}", value.as_uint64());
+      break;
     // Widened: the double nearest to the float is the float, both when stored and when compared.
-    case Datum::Kind::float32: append_double(sql, static_cast<double>(value.as_float32())); break;
-    case Datum::Kind::float64: append_double(sql, value.as_float64()); break;
+    case Datum::Kind::float32:
+      append_double(sql, static_cast<double>(value.as_float32()));
+      break;
+    case Datum::Kind::float64:
+      append_double(sql, value.as_float64());
+      break;
     case Datum::Kind::bytes:
       if (column.type == MysqlType::decimal && is_number(value.as_bytes()))
         sql += value.as_bytes();  // quoted, it would be compared as a double

@@ -9,9 +9,13 @@ bool is_word_char(char c) {
          (static_cast<unsigned char>(c) & 0x80) != 0;
 }
 
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
 
-bool starts_at(std::string_view sql, size_t at, std::string_view wanted) { return sql.substr(at, wanted.size()) == wanted; }
+bool starts_at(std::string_view sql, size_t at, std::string_view wanted) {
+  return sql.substr(at, wanted.size()) == wanted;
+}
 
 // From the opening quote to past the closing one; a doubled quote, or in texts one after a backslash, belongs inside.
 SqlToken quoted_token(std::string_view sql, size_t& at) {

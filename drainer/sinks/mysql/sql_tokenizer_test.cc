@@ -17,7 +17,8 @@ std::string shown(std::string_view sql) {
 }
 
 TEST(SqlTokenizer, UpperCasesWordsAndKeepsQuotedOnesAsTheyAre) {
-  EXPECT_EQ(shown("alter table `Odd ``name` comment 'it''s' \"q\\\"x\""), "ALTER TABLE `Odd `name` COMMENT 'it's' 'q\"x'");
+  EXPECT_EQ(shown("alter table `Odd ``name` comment 'it''s' \"q\\\"x\""),
+            "ALTER TABLE `Odd `name` COMMENT 'it's' 'q\"x'");
 }
 
 TEST(SqlTokenizer, DropsCommentsOfEveryKind) {
@@ -35,7 +36,9 @@ TEST(SqlTokenizer, AcceptsTextThatEndsInTheMiddle) {
   EXPECT_EQ(shown("`abc"), "`abc`");
 }
 
-TEST(SqlTokenizer, KeepsWordsOutsideAsciiWhole) { EXPECT_EQ(shown("drop table 表"), "DROP TABLE 表"); }
+TEST(SqlTokenizer, KeepsWordsOutsideAsciiWhole) {
+  EXPECT_EQ(shown("drop table 表"), "DROP TABLE 表");
+}
 
 }  // namespace
 }  // namespace sluice::drainer

@@ -1,4 +1,5 @@
-// Tests write transactions as sentences: TransactionBuilder(10).insert(table, {1, "a"}).remove(table, {2, nullptr}).build()
+// Tests write transactions as sentences: TransactionBuilder(10).insert(table, {1, "a"}).remove(table, {2,
+// nullptr}).build()
 #pragma once
 
 #include <initializer_list>
@@ -15,13 +16,13 @@ namespace sluice::drainer {
 // A value of a row in a test.
 struct Cell {
   Datum datum;
-  Cell(int v) : datum(Datum::int64(v)) {}                            // NOLINT: a little language
-  Cell(double v) : datum(Datum::float64(v)) {}                       // NOLINT
-  Cell(float v) : datum(Datum::float32(v)) {}                        // NOLINT
-  Cell(const char* v) : datum(Datum::bytes(v)) {}                    // NOLINT
-  Cell(std::string_view v) : datum(Datum::bytes(v)) {}               // NOLINT
-  Cell(std::nullptr_t) : datum(Datum::null()) {}                     // NOLINT
-  Cell(Datum d) : datum(d) {}                                        // NOLINT
+  Cell(int v) : datum(Datum::int64(v)) {}               // NOLINT: a little language
+  Cell(double v) : datum(Datum::float64(v)) {}          // NOLINT
+  Cell(float v) : datum(Datum::float32(v)) {}           // NOLINT
+  Cell(const char* v) : datum(Datum::bytes(v)) {}       // NOLINT
+  Cell(std::string_view v) : datum(Datum::bytes(v)) {}  // NOLINT
+  Cell(std::nullptr_t) : datum(Datum::null()) {}        // NOLINT
+  Cell(Datum d) : datum(d) {}                           // NOLINT
 };
 using Cells = std::initializer_list<Cell>;
 

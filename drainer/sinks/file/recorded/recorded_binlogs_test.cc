@@ -31,7 +31,8 @@ using Records = std::map<uint64_t, std::string>;
 std::string describe(const std::string& bytes) {
   pb_binlog::Column column;
   if (!column.ParseFromString(bytes)) return "not a column";
-  return fmt::format("{} {} {} = {} -> {}", column.name(), to_hex(column.tp()), column.mysql_type(), to_hex(column.value()), to_hex(column.changed_value()));
+  return fmt::format("{} {} {} = {} -> {}", column.name(), to_hex(column.tp()), column.mysql_type(),
+                     to_hex(column.value()), to_hex(column.changed_value()));
 }
 
 // Every event of a record, a line for its head and one for each column; a DDL is its text.
@@ -41,7 +42,8 @@ std::vector<std::string> events_of(const std::string& payload) {
   if (binlog.tp() == pb_binlog::DDL) return {binlog.ddl_query()};
   std::vector<std::string> lines;
   for (const pb_binlog::Event& event : binlog.dml_data().events()) {
-    lines.push_back(fmt::format("{}.{} {}", event.schema_name(), event.table_name(), pb_binlog::EventType_Name(event.tp())));
+    lines.push_back(
+        fmt::format("{}.{} {}", event.schema_name(), event.table_name(), pb_binlog::EventType_Name(event.tp())));
     for (const std::string& column : event.row()) lines.push_back(describe(column));
   }
   return lines;
@@ -116,9 +118,12 @@ class RecordedBinlogs : public ::testing::Test {
     size_t identical = 0;
     for (const auto& [ts, payload] : theirs) {
       const auto mine = ours.find(ts);
-      if (mine == ours.end()) found.push_back(fmt::format("{}: only theirs: {}", ts, events_of(payload)[0]));
-      else if (mine->second == payload) ++identical;
-      else found.push_back(difference(ts, events_of(payload), events_of(mine->second)));
+      if (mine == ours.end())
+        found.push_back(fmt::format("{}: only theirs: {}", ts, events_of(payload)[0]));
+      else if (mine->second == payload)
+        ++identical;
+      else
+        found.push_back(difference(ts, events_of(payload), events_of(mine->second)));
     }
     for (const auto& [ts, payload] : ours)
       if (!theirs.contains(ts)) found.push_back(fmt::format("{}: only ours: {}", ts, events_of(payload)[0]));
@@ -126,7 +131,8 @@ class RecordedBinlogs : public ::testing::Test {
     return found;
   }
 
-  static std::string difference(uint64_t ts, const std::vector<std::string>& theirs, const std::vector<std::string>& ours) {
+  static std::string difference(uint64_t ts, const std::vector<std::string>& theirs,
+                                const std::vector<std::string>& ours) {
     for (size_t i = 0; i < std::min(theirs.size(), ours.size()); ++i)
       if (theirs[i] != ours[i]) return fmt::format("{}: {} | {}", ts, theirs[i], ours[i]);
     if (theirs.size() != ours.size()) return fmt::format("{}: {} lines | {} lines", ts, theirs.size(), ours.size());
@@ -146,8 +152,10 @@ TEST_F(RecordedBinlogs, OfEveryDdlEqualTheGoDrainersButWhereThatIsWrong) {
   translate("ddl");
   const std::vector<std::string> deliberate = {
       // F1: a rename runs where its unqualified names are.
-      "470678362304806916: use `ddl2`; RENAME TABLE `t_renamed` TO `ddl2`.`moved`;; | use `ddl1`; RENAME TABLE `t_renamed` TO `ddl2`.`moved`;;",
-      "470678362357497858: use `ddl1`; RENAME TABLE `ddl2`.`moved` TO `ddl1`.`t`;; | use `ddl2`; RENAME TABLE `ddl2`.`moved` TO `ddl1`.`t`;;",
+      "470678362304806916: use `ddl2`; RENAME TABLE `t_renamed` TO `ddl2`.`moved`;; | use `ddl1`; RENAME TABLE "
+      "`t_renamed` TO `ddl2`.`moved`;;",
+      "470678362357497858: use `ddl1`; RENAME TABLE `ddl2`.`moved` TO `ddl1`.`t`;; | use `ddl2`; RENAME TABLE "
+      "`ddl2`.`moved` TO `ddl1`.`t`;;",
       // F2: after RENAME of several tables rows belong to the new names.
       "470678362501414924: ddl1.x2 Insert | ddl1.x1 Insert",
       "470678362501414926: ddl1.x2 Insert | ddl1.x1 Insert",
@@ -170,7 +178,8 @@ TEST_F(RecordedBinlogs, AreTheSameInManySmallFiles) {
   EXPECT_EQ(ours(), one);
 }
 
-// Any bit of any payload may be wrong: that is an error or another transaction, never a crash, and the next one still decodes.
+// Any bit of any payload may be wrong: that is an error or another transaction, never a crash, and the next one still
+// decodes.
 TEST_F(RecordedBinlogs, WithRandomDamageNeverCrashTheTranslator) {
   constexpr uint64_t kSeed = 20261124;
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
@@ -187,12 +196,15 @@ TEST_F(RecordedBinlogs, WithRandomDamageNeverCrashTheTranslator) {
     const RecordedTransaction& recorded = (*transactions)[random() % transactions->size()];
     if (recorded.payload->size() > 16_KiB) continue;
     std::string damaged = *recorded.payload;
-    for (uint64_t flips = 1 + random() % 4; flips > 0; --flips) damaged[random() % damaged.size()] ^= static_cast<char>(1u << random() % 8);
+    for (uint64_t flips = 1 + random() % 4; flips > 0; --flips)
+      damaged[random() % damaged.size()] ^= static_cast<char>(1u << random() % 8);
     if (random() % 8 == 0) damaged.resize(random() % damaged.size());
-    const auto translation = translator.translate(recorded.start_ts, recorded.commit_ts, std::make_shared<const std::string>(damaged));
+    const auto translation =
+        translator.translate(recorded.start_ts, recorded.commit_ts, std::make_shared<const std::string>(damaged));
     if (translation.ok()) continue;
     ++refused;
-    ASSERT_THAT(std::string(message_of(translation.status())), testing::HasSubstr(fmt::format("commit_ts={}", recorded.commit_ts)));
+    ASSERT_THAT(std::string(message_of(translation.status())),
+                testing::HasSubstr(fmt::format("commit_ts={}", recorded.commit_ts)));
   }
   EXPECT_GT(refused, 1000u);
 }
@@ -214,11 +226,13 @@ TEST_F(RecordedBinlogs, NameTransactionTableColumnAndOffsetOfWhatDoesNotDecode) 
   const size_t at = damaged.find(std::string("\x08\x04\x02", 3));
   ASSERT_NE(at, std::string::npos);
   damaged[at + 2] = 77;
-  const auto translation = translator.translate(found->start_ts, found->commit_ts, std::make_shared<const std::string>(damaged));
+  const auto translation =
+      translator.translate(found->start_ts, found->commit_ts, std::make_shared<const std::string>(damaged));
   EXPECT_EQ(translation.status().code(), absl::StatusCode::kDataLoss);
   const std::string message(message_of(translation.status()));
-  for (const std::string& part : {fmt::format("commit_ts={} start_ts={}", found->commit_ts, found->start_ts), std::string("table `bank`.`account`"),
-                                  std::string("column `owner`"), fmt::format("at byte {}", at + 2), std::string("datum flag 77")})
+  for (const std::string& part : {fmt::format("commit_ts={} start_ts={}", found->commit_ts, found->start_ts),
+                                  std::string("table `bank`.`account`"), std::string("column `owner`"),
+                                  fmt::format("at byte {}", at + 2), std::string("datum flag 77")})
     EXPECT_THAT(message, testing::HasSubstr(part));
 }
 

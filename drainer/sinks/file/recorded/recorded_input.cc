@@ -31,7 +31,8 @@ absl::Status take_frame(std::string_view& file, Payloads& prewrites, std::vector
   if (message.tp() == binlog::Prewrite) prewrites[start] = std::make_shared<const std::string>(request.payload());
   if (message.tp() != binlog::Commit) return absl::OkStatus();
   const auto prewrite = prewrites.find(start);
-  if (prewrite == prewrites.end()) return absl::DataLossError(fmt::format("commit of start ts {} without a prewrite", start));
+  if (prewrite == prewrites.end())
+    return absl::DataLossError(fmt::format("commit of start ts {} without a prewrite", start));
   transactions.push_back({StartTs(start), CommitTs(static_cast<uint64_t>(message.commit_ts())), prewrite->second});
   return absl::OkStatus();
 }
@@ -52,7 +53,8 @@ absl::StatusOr<std::vector<RecordedTransaction>> read_recorded(const std::string
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (!entry.path().string().ends_with(".writebinlog.zst")) continue;
     SLUICE_ASSIGN_OR_RETURN(const std::string file, read_zstd_file(entry.path().string()));
-    for (std::string_view rest = file; !rest.empty();) SLUICE_RETURN_IF_ERROR(take_frame(rest, prewrites, transactions));
+    for (std::string_view rest = file; !rest.empty();)
+      SLUICE_RETURN_IF_ERROR(take_frame(rest, prewrites, transactions));
   }
   std::ranges::sort(transactions, {}, &RecordedTransaction::commit_ts);
   const auto same = [](const auto& a, const auto& b) { return a.commit_ts == b.commit_ts && a.start_ts == b.start_ts; };

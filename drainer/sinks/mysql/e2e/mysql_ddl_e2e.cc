@@ -35,7 +35,9 @@ class MysqlDdlE2e : public SinkFixture {
   // Ends the sink at `step` as kill -9 would.
   MysqlSinkOptions dying_at(SinkStep wanted) {
     MysqlSinkOptions made = options();
-    made.hook = [wanted](SinkStep step) { return step == wanted ? absl::InternalError("killed by the test") : absl::OkStatus(); };
+    made.hook = [wanted](SinkStep step) {
+      return step == wanted ? absl::InternalError("killed by the test") : absl::OkStatus();
+    };
     return made;
   }
   std::string position() { return select("SELECT commit_ts FROM tidb_binlog.sluice_progress"); }
@@ -89,8 +91,8 @@ TEST_F(MysqlDdlE2e, ARejectedDdlNamesTsSqlAndServersWordsAndGoesOnWithDdlSkip) {
   const DdlChange bad = create_t("create table t(id int primary key, key e((upper(v))))");
   const absl::Status status = apply(options(), 10, bad);
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  for (const char* part : {"commit_ts=10", "create table t(id int primary key, key e((upper(v))))", "error in your SQL syntax",
-                           "drainer ... --ddl-skip 10"})
+  for (const char* part : {"commit_ts=10", "create table t(id int primary key, key e((upper(v))))",
+                           "error in your SQL syntax", "drainer ... --ddl-skip 10"})
     EXPECT_THAT(std::string(message_of(status)), HasSubstr(part));
   EXPECT_EQ(position(), "0");
   MysqlSinkOptions skipping = options();
@@ -111,7 +113,8 @@ TEST_F(MysqlDdlE2e, RowNeutralDdlIsSkippedAndCounted) {
   sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT, KEY kv(v))");
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
-  EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).ddl(alter_t(41, "alter table t alter index kv invisible", {"id", "v"})).build()));
+  EXPECT_STATUS_OK(sink.submit(
+      TransactionBuilder(10).ddl(alter_t(41, "alter table t alter index kv invisible", {"id", "v"})).build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(sink.counters().ddl.skipped_row_neutral, 1u);
   EXPECT_EQ(sink.durable_through(), CommitTs(10));
@@ -144,7 +147,8 @@ TEST_F(MysqlDdlE2e, AReplicatedDatabaseTellsKeysApartAsTidbDoes) {
   create.expectations = {{.schema = "s2", .table = "", .exists = true, .columns = {}}};
   sql("DROP DATABASE IF EXISTS s2");
   EXPECT_STATUS_OK(apply(options(), 10, create));
-  EXPECT_EQ(select("SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='s2'"), "utf8mb4_bin");
+  EXPECT_EQ(select("SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='s2'"),
+            "utf8mb4_bin");
   sql("DROP DATABASE s2");
 }
 

@@ -11,7 +11,8 @@ std::shared_ptr<TableDef> keyed() {
   return table("s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar)}, {primary({0})});
 }
 std::shared_ptr<TableDef> keyless() {
-  return table("s", "k", {column("a", MysqlType::integer), column("b", MysqlType::varchar), column("f", MysqlType::float32)});
+  return table("s", "k",
+               {column("a", MysqlType::integer), column("b", MysqlType::varchar), column("f", MysqlType::float32)});
 }
 
 class MysqlSinkE2e : public SinkFixture {
@@ -28,8 +29,10 @@ TEST_F(MysqlSinkE2e, AppliesInsertUpdateAndDeleteAndKeepsThePosition) {
   MysqlSink sink(options());
   ASSERT_EQ(sink.open(CommitTs(5))->applied_through, CommitTs(5));
   const auto t = keyed();
-  EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).insert(t, {1, "one"}).insert(t, {2, "two"}).insert(t, {3, "it's\\"}).build()));
-  EXPECT_STATUS_OK(sink.submit(TransactionBuilder(20).update(t, {2, "two"}, {4, "zwei"}).remove(t, {1, "one"}).build()));
+  EXPECT_STATUS_OK(
+      sink.submit(TransactionBuilder(10).insert(t, {1, "one"}).insert(t, {2, "two"}).insert(t, {3, "it's\\"}).build()));
+  EXPECT_STATUS_OK(
+      sink.submit(TransactionBuilder(20).update(t, {2, "two"}, {4, "zwei"}).remove(t, {1, "one"}).build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(select("SELECT * FROM s.t ORDER BY id"), "3,it's\\;4,zwei");
   EXPECT_EQ(sink.durable_through(), CommitTs(20));
@@ -44,7 +47,8 @@ TEST_F(MysqlSinkE2e, AppliesInsertUpdateAndDeleteAndKeepsThePosition) {
 }
 
 TEST_F(MysqlSinkE2e, StartsFromACheckpointOfTidbBinlogsDrainer) {
-  sql("CREATE DATABASE tidb_binlog; CREATE TABLE tidb_binlog.checkpoint(clusterID bigint unsigned primary key, checkPoint MEDIUMTEXT)");
+  sql("CREATE DATABASE tidb_binlog; CREATE TABLE tidb_binlog.checkpoint(clusterID bigint unsigned primary key, "
+      "checkPoint MEDIUMTEXT)");
   sql(R"(INSERT INTO tidb_binlog.checkpoint VALUES(7, '{"consistent":true,"commitTS":437698769412096001,"ts-map":{}}'))");
   MysqlSink sink(options());
   EXPECT_EQ(sink.open(CommitTs(5))->applied_through, CommitTs(437698769412096001));
@@ -55,11 +59,18 @@ TEST_F(MysqlSinkE2e, WithoutAKeyExactlyTheNamedRowGoesThoughTheCollationCallsOth
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   const auto k = keyless();
   EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10)
-                                   .insert(k, {1, "a", 1.1f}).insert(k, {1, "A", 1.1f}).insert(k, {1, "a ", 1.1f})
-                                   .insert(k, {1, "a", 1.1f}).insert(k, {1, nullptr, nullptr}).build()));
+                                   .insert(k, {1, "a", 1.1f})
+                                   .insert(k, {1, "A", 1.1f})
+                                   .insert(k, {1, "a ", 1.1f})
+                                   .insert(k, {1, "a", 1.1f})
+                                   .insert(k, {1, nullptr, nullptr})
+                                   .build()));
   EXPECT_STATUS_OK(sink.submit(TransactionBuilder(20)
-                                   .remove(k, {1, "a ", 1.1f}).remove(k, {1, "a", 1.1f})
-                                   .update(k, {1, "A", 1.1f}, {2, "A", 0.1f}).remove(k, {1, nullptr, nullptr}).build()));
+                                   .remove(k, {1, "a ", 1.1f})
+                                   .remove(k, {1, "a", 1.1f})
+                                   .update(k, {1, "A", 1.1f}, {2, "A", 0.1f})
+                                   .remove(k, {1, nullptr, nullptr})
+                                   .build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(select("SELECT a, HEX(b), f FROM s.k ORDER BY a"), "1,61,1.1;2,41,0.1");
 }
@@ -77,8 +88,10 @@ TEST_F(MysqlSinkE2e, TrailingSpacesInAKeySurviveDeleteAndInsertInOneTransaction)
 }
 
 TEST_F(MysqlSinkE2e, KeepsWhatTidbStoredZeroDatesZeroYearsBitsSetsAndBinary) {
-  sql("CREATE TABLE s.z(id INT AUTO_INCREMENT PRIMARY KEY, d DATE, y YEAR, dt DATETIME(3), b BIT(13), s SET('x','y','z'), "
-      "e ENUM('p','q'), bi BINARY(4), js JSON, de DECIMAL(65,30), up TIMESTAMP NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP)");
+  sql("CREATE TABLE s.z(id INT AUTO_INCREMENT PRIMARY KEY, d DATE, y YEAR, dt DATETIME(3), b BIT(13), s "
+      "SET('x','y','z'), "
+      "e ENUM('p','q'), bi BINARY(4), js JSON, de DECIMAL(65,30), up TIMESTAMP NULL DEFAULT NULL ON UPDATE "
+      "CURRENT_TIMESTAMP)");
   const auto z = table("s", "z",
                        {column("id", MysqlType::integer), column("d", MysqlType::date), column("y", MysqlType::year),
                         column("dt", MysqlType::datetime), column("b", MysqlType::bit), column("s", MysqlType::set),
@@ -90,18 +103,19 @@ TEST_F(MysqlSinkE2e, KeepsWhatTidbStoredZeroDatesZeroYearsBitsSetsAndBinary) {
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   const std::string_view bytes("\xff\0'\\", 4);
   const char* decimal = "-12345678901234567890123456789012345.123456789012345678901234567890";
-  EXPECT_STATUS_OK(sink.submit(
-      TransactionBuilder(10)
-          .insert(z, {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(5259), Datum::uint64(5), Datum::uint64(2),
-                      bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
-          .build()));
-  EXPECT_STATUS_OK(sink.submit(
-      TransactionBuilder(20)
-          .update(z, {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(5259), Datum::uint64(5), Datum::uint64(2),
-                      bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"},
-                  {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(1), Datum::uint64(5), Datum::uint64(2), bytes,
-                   "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
-          .build()));
+  EXPECT_STATUS_OK(
+      sink.submit(TransactionBuilder(10)
+                      .insert(z, {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(5259), Datum::uint64(5),
+                                  Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
+                      .build()));
+  EXPECT_STATUS_OK(
+      sink.submit(TransactionBuilder(20)
+                      .update(z,
+                              {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(5259), Datum::uint64(5),
+                               Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"},
+                              {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(1), Datum::uint64(5),
+                               Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
+                      .build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(select("SELECT id, d, y, dt, b+0, s, e, HEX(bi), js, de, up FROM s.z"),
             std::string("0,0000-00-00,0000,2024-02-31 01:02:03.004,1,x,z,q,FF00275C,{\"a\": \"'\"},") + decimal +
@@ -123,7 +137,10 @@ TEST_F(MysqlSinkE2e, TakesEffectOnceThoughTheConnectionIsKilledAtEveryStep) {
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   const auto k = keyless();
   for (int i = 1; i <= 60; ++i)
-    EXPECT_STATUS_OK(sink.submit(TransactionBuilder(static_cast<uint64_t>(i)).insert(k, {i, "r", nullptr}).insert(k, {i, "s", nullptr}).build()));
+    EXPECT_STATUS_OK(sink.submit(TransactionBuilder(static_cast<uint64_t>(i))
+                                     .insert(k, {i, "r", nullptr})
+                                     .insert(k, {i, "s", nullptr})
+                                     .build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(select("SELECT COUNT(*), COUNT(DISTINCT a, b) FROM s.k"), "120,120");
   EXPECT_GT(sink.counters().reconnects, 10u);
@@ -198,11 +215,13 @@ TEST_F(MysqlSinkE2e, WaitsForAServerThatIsKilledAndStartedAgainInTheMiddle) {
 
 TEST_F(MysqlSinkE2e, ARowOf20MbPassesAndOneAboveThePacketLimitIsRefusedWithBothSizes) {
   sql("CREATE TABLE s.big(id INT PRIMARY KEY, w LONGBLOB)");
-  const auto big = table("s", "big", {column("id", MysqlType::integer), column("w", MysqlType::long_blob, "binary")}, {primary({0})});
+  const auto big = table("s", "big", {column("id", MysqlType::integer), column("w", MysqlType::long_blob, "binary")},
+                         {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   const std::string blob(20 << 20, '\xfe');
-  EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).insert(big, {1, std::string_view(blob)}).insert(big, {2, "x"}).build()));
+  EXPECT_STATUS_OK(
+      sink.submit(TransactionBuilder(10).insert(big, {1, std::string_view(blob)}).insert(big, {2, "x"}).build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(select("SELECT id, LENGTH(w) FROM s.big ORDER BY id"), "1,20971520;2,1");
   const std::string quotes(40 << 20, '\'');  // doubled by escaping: above the server's 64 MiB
@@ -227,8 +246,9 @@ TEST_F(MysqlSinkE2e, AWrongPasswordIsWrongUsageAndAMissingPrivilegeIsNamed) {
 }
 
 TEST_F(MysqlSinkE2e, NeverWritesIntoItsOwnSchema) {
-  const auto own = table("tidb_binlog", "checkpoint", {column("clusterID", MysqlType::big_int), column("checkPoint", MysqlType::blob)},
-                         {primary({0})});
+  const auto own =
+      table("tidb_binlog", "checkpoint",
+            {column("clusterID", MysqlType::big_int), column("checkPoint", MysqlType::blob)}, {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).insert(own, {99, "{}"}).build()));

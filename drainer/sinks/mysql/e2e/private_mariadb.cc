@@ -102,13 +102,13 @@ absl::Status PrivateMariadb::create() {
 }
 
 absl::Status PrivateMariadb::start() {
-  SLUICE_ASSIGN_OR_RETURN(process_, spawn({find_program("mariadbd"), "--no-defaults", "--user=" + user_name(),
-                                           "--datadir=" + folder_ + "/data", fmt::format("--port={}", port_),
-                                           "--bind-address=127.0.0.1", "--socket=" + folder_ + "/s.sock",
-                                           "--pid-file=" + folder_ + "/m.pid", "--innodb-buffer-pool-size=64M",
-                                           "--innodb-log-file-size=64M", "--max-allowed-packet=64M",
-                                           "--character-set-server=utf8mb4", "--skip-name-resolve"},
-                                          folder_ + "/server.log"));
+  SLUICE_ASSIGN_OR_RETURN(
+      process_,
+      spawn({find_program("mariadbd"), "--no-defaults", "--user=" + user_name(), "--datadir=" + folder_ + "/data",
+             fmt::format("--port={}", port_), "--bind-address=127.0.0.1", "--socket=" + folder_ + "/s.sock",
+             "--pid-file=" + folder_ + "/m.pid", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M",
+             "--max-allowed-packet=64M", "--character-set-server=utf8mb4", "--skip-name-resolve"},
+            folder_ + "/server.log"));
   return wait_until_ready();
 }
 
@@ -119,14 +119,20 @@ absl::Status PrivateMariadb::wait_until_ready() const {
   for (;;) {
     const auto connection = MysqlConnection::connect(endpoint());
     if (connection.ok()) return absl::OkStatus();
-    if (std::chrono::steady_clock::now() > deadline) return annotate(connection.status(), "mariadbd doesn't become ready");
+    if (std::chrono::steady_clock::now() > deadline)
+      return annotate(connection.status(), "mariadbd doesn't become ready");
     std::unique_lock lock(mutex);
-    (void)never.wait_for(lock, std::chrono::milliseconds(50));  // the pace of asking a foreign process, no test's timing
+    (void)never.wait_for(lock,
+                         std::chrono::milliseconds(50));  // the pace of asking a foreign process, no test's timing
   }
 }
 
-void PrivateMariadb::stop() { end(SIGTERM); }
-void PrivateMariadb::kill_hard() { end(SIGKILL); }
+void PrivateMariadb::stop() {
+  end(SIGTERM);
+}
+void PrivateMariadb::kill_hard() {
+  end(SIGKILL);
+}
 
 void PrivateMariadb::end(int signal) {
   if (process_ <= 0) return;

@@ -28,7 +28,9 @@ class PrivateMariadb {
   void stop();
   void kill_hard();  // SIGKILL: InnoDB recovers at the next start
 
-  [[nodiscard]] MysqlEndpoint endpoint() const { return {.host = "127.0.0.1", .port = port_, .user = "root", .password = ""}; }
+  [[nodiscard]] MysqlEndpoint endpoint() const {
+    return {.host = "127.0.0.1", .port = port_, .user = "root", .password = ""};
+  }
 
  private:
   void end(int signal);

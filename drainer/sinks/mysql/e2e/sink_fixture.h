@@ -14,10 +14,10 @@
 
 namespace sluice::drainer {
 
-#define EXPECT_STATUS_OK(expression) \
-  do {                               \
+#define EXPECT_STATUS_OK(expression)      \
+  do {                                    \
     const absl::Status s_ = (expression); \
-    EXPECT_TRUE(s_.ok()) << s_;      \
+    EXPECT_TRUE(s_.ok()) << s_;           \
   } while (false)
 
 class SinkFixture : public ::testing::Test {
