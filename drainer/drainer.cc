@@ -6,10 +6,10 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "base/exit_code.h"
 #include "base/status.h"
 #include "drainer/cluster_probe.h"
 #include "drainer/durable_file.h"
-#include "drainer/exit_code.h"
 #include "drainer/schema/ddl_history.h"
 #include "drainer/translator/table_filter.h"
 
@@ -195,8 +195,9 @@ absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const Pull
     ++ddls_left_out_;
     spdlog::info("DDL skipped: it changes no row reason={} commit_ts={}", to_string(translation.skipped),
                  pulled.commit_ts);
+  } else {
+    spdlog::debug("skipped commit_ts={} reason={}", pulled.commit_ts, to_string(translation.skipped));
   }
-  spdlog::debug("skipped commit_ts={} reason={}", pulled.commit_ts, to_string(translation.skipped));
   return nullptr;
 }
 

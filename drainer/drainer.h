@@ -3,7 +3,7 @@
 // touched downstream. run() returns when all is
 //           done, when asked to stop, or at the first error; the position is then as durable as the sink made it.
 // Threads:  create, run and destroy from one; request_stop from any.
-// Errors:   drainer/exit_code.h maps what run() returns.
+// Errors:   base/exit_code.h maps what run() returns.
 #pragma once
 
 #include <atomic>

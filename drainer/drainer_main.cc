@@ -1,4 +1,4 @@
-// The drainer program. Exit codes: drainer/exit_code.h.
+// The drainer program. Exit codes: base/exit_code.h.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -8,17 +8,17 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "base/exit_code.h"
 #include "base/logging.h"
 #include "base/status.h"
 #include "drainer/drainer.h"
-#include "drainer/exit_code.h"
 
 namespace {
 
+using sluice::exit_code;
+using sluice::ExitCode;
 using sluice::drainer::Drainer;
 using sluice::drainer::DrainerConfig;
-using sluice::drainer::exit_code;
-using sluice::drainer::ExitCode;
 
 sigset_t stop_signals() {
   sigset_t set;

@@ -8,8 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/exit_code.h"
 #include "base/status.h"
-#include "drainer/exit_code.h"
 #include "drainer/fake_pump_test.h"
 #include "drainer/recording_sink_test.h"
 #include "drainer/schema/compression.h"

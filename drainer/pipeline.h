@@ -5,7 +5,7 @@
 //           everything through that came before it, then ends the run.
 // Threads:  run() is the merge thread's whole life and the only caller of the sink. request_stop() and status() from
 // any. Borrows:  inbox and sink, which must outlive it. Errors:   the first of any stage ends run(); codes tell the
-// program's exit (drainer/exit_code.h).
+// program's exit (base/exit_code.h).
 #pragma once
 
 #include <atomic>

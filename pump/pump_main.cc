@@ -8,33 +8,22 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "base/exit_code.h"
 #include "base/logging.h"
 #include "base/status.h"
 #include "pump/pump.h"
 
 namespace {
 
+using sluice::exit_code;
+using sluice::ExitCode;
 using sluice::message_of;
-
-// contract.md's exit codes.
-constexpr int kExitDone = 0;
-constexpr int kExitMayHeal = 1;
-constexpr int kExitUsage = 2;
-constexpr int kExitNeedsHuman = 3;
 
 // A stop is promised within 10 s of the signal.
 constexpr timespec kStopDeadline{.tv_sec = 9, .tv_nsec = 500'000'000};
 
-int exit_code_of(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-      return kExitUsage;
-    case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kFailedPrecondition:
-      return kExitNeedsHuman;
-    default:
-      return kExitMayHeal;
-  }
+int exit_with(sluice::ExitCode code) {
+  return static_cast<int>(code);
 }
 
 sigset_t stop_signals() {
@@ -71,7 +60,7 @@ class SignalWatcher {
     const int second = sigtimedwait(&set, nullptr, &kStopDeadline);
     if (done_) return;
     spdlog::warn("ending at once reason=\"{}\"", second > 0 ? "a second signal" : "the stop took too long");
-    ::_exit(kExitMayHeal);
+    ::_exit(exit_with(ExitCode::restart_may_heal));
   }
 
   sluice::pump::Pump& pump_;
@@ -84,13 +73,13 @@ int run(const sluice::pump::PumpOptions& options) {
   auto pump = sluice::pump::Pump::start(options, clock);
   if (!pump.ok()) {
     spdlog::error("pump can't start: {}", message_of(pump.status()));
-    return exit_code_of(pump.status());
+    return exit_with(exit_code(pump.status().code()));
   }
   const SignalWatcher watcher(**pump);
   (*pump)->wait();
   const absl::Status status = (*pump)->stop();
   if (!status.ok()) spdlog::error("pump stopped badly: {}", message_of(status));
-  return status.ok() ? kExitDone : exit_code_of(status);
+  return exit_with(exit_code(status.code()));
 }
 
 }  // namespace
@@ -102,13 +91,13 @@ int main(int argc, char** argv) {
   absl::Status status = parsed.status();
   if (status.ok() && parsed->exit_now) {
     std::fputs(parsed->text.c_str(), stdout);
-    return kExitDone;
+    return exit_with(ExitCode::done);
   }
   if (status.ok()) status = sluice::pump::check_options(options);
   if (status.ok()) status = sluice::set_up_logging({.file = options.log_file, .level = options.log_level});
   if (!status.ok()) {
     std::fprintf(stderr, "pump: %s\n", std::string(message_of(status)).c_str());
-    return kExitUsage;
+    return exit_with(ExitCode::wrong_usage);
   }
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
   const sigset_t set = stop_signals();

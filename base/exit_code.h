@@ -1,9 +1,9 @@
-// The one place where a status becomes the program's exit code (the command line's contract).
+// The one place where a status becomes the exit code of pump and drainer (the command line's contract).
 #pragma once
 
 #include <absl/status/status.h>
 
-namespace sluice::drainer {
+namespace sluice {
 
 enum class ExitCode : int {
   done = 0,  // finished, or asked to stop
@@ -27,4 +27,4 @@ enum class ExitCode : int {
   }
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice
