@@ -7,6 +7,7 @@ import tempfile
 from cluster.corpus import Corpus
 from cluster.mariadb import MariaDb
 from cluster.nodes import Drainer, Probe, Pump, Replay, file_target, mariadb_target
+from cluster.program import wait_until
 
 
 class Cluster:
@@ -30,7 +31,11 @@ class Cluster:
             program.kill()
         if self.mariadb:
             self.mariadb.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        wait_until(self._remove_folder, 10, f"{self.folder} to be removed")
+
+    def _remove_folder(self):
+        shutil.rmtree(self.folder, ignore_errors=True)  # fails while a killed program's last write is under way
+        return not self.folder.exists()
 
     def start_pumps(self):
         self.pumps = [Pump(i, self.folder, self.corpus.cluster_id, self.dies_with_us)

@@ -20,12 +20,9 @@ class MariaDb:
         self.socket = self.folder / "s.sock"
         self.user = "root"
         self.folder.mkdir(parents=True)
-        install = subprocess.run(
-            [find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}",
-             "--auth-root-authentication-method=normal", "--skip-test-db"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if install.returncode != 0:
-            raise Failure(f"mariadb-install-db failed:\n{install.stdout}")
+        self.installer = Program("mariadb-install-db", [
+            find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}",
+            "--auth-root-authentication-method=normal", "--skip-test-db"], folder / "mariadb-install.log")
         self.program = Program("mariadb", [
             find("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder}/m.pid",
@@ -33,6 +30,8 @@ class MariaDb:
             "--character-set-server=utf8mb4", "--skip-name-resolve"], folder / "mariadb.log", dies_with_us=dies_with_us)
 
     def start(self):
+        if not (self.folder / "mysql").exists() and self.installer.start().wait(120) != 0:
+            raise Failure(f"mariadb-install-db failed:\n{self.installer.tail()}")
         self.program.start()
         self.program.wait_ready(self.answers, 60, "it answers queries")
         self.query("create user if not exists root@'127.0.0.1'; grant all on *.* to root@'127.0.0.1' with grant option")
@@ -62,4 +61,5 @@ class MariaDb:
         self.program.stop(60)
 
     def kill(self):
+        self.installer.kill()
         self.program.kill()

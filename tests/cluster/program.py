@@ -54,16 +54,23 @@ class Program:
         self.peak_rss_bytes = 0
 
     def start(self, extra=()):
+        # A signal's exception between fork and the assignment would leave a child that nobody knows.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
         def in_child():
             # Ctrl-C is for the parent, which ends its children in order. Were the parent killed, they would go with it.
             os.setsid()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             if self.dies_with_us:
                 _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
-        with open(self.log, "ab") as out:
-            self.log_start = out.tell()
-            self.process = subprocess.Popen([*self.command, *map(str, extra)], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            env=self.environment, preexec_fn=in_child)
+        try:
+            with open(self.log, "ab") as out:
+                self.log_start = out.tell()
+                self.process = subprocess.Popen([*self.command, *map(str, extra)], stdin=subprocess.DEVNULL, stdout=out,
+                                                stderr=out, env=self.environment, preexec_fn=in_child)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return self
 
     @property
@@ -85,9 +92,9 @@ class Program:
             pass  # gone
 
     def kill(self):
-        """kill -9."""
+        """kill -9, of the children it has started as well."""
         if self.running():
-            self.process.kill()
+            os.killpg(self.pid, signal.SIGKILL)
         if self.process:
             self.process.wait()
 

@@ -23,10 +23,21 @@ def processes_below(folder):
     return found
 
 
+def bootstraps_below(folder):
+    """mariadb-install-db's own server: a grandchild of the demo."""
+    def command(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return b""
+    return [pid for pid in processes_below(folder) if b"--bootstrap" in command(pid)]
+
+
 class Demo(ClusterTest):
     STAGES = ["up after", "replay", "pumps", "MariaDB"]
 
-    def interrupt(self, stage, number):
+    def interrupt(self, stage, number, also=lambda folder: True):
+        """Sends `number` once the demo has printed `stage` and also(folder) holds."""
         with tempfile.TemporaryDirectory(prefix="sluice-demo-test-") as folder:
             demo = subprocess.Popen([sys.executable, ROOT / "tools" / "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                     text=True, env={**os.environ, "TMPDIR": folder, "PYTHONUNBUFFERED": "1"})
@@ -35,6 +46,7 @@ class Demo(ClusterTest):
                     break
             else:
                 self.fail(f"the demo ended before {stage!r}")
+            wait_until(lambda: also(folder), 30, "the moment to interrupt at")
             demo.send_signal(number)
             rest = demo.stdout.read()
             self.assertEqual(demo.wait(timeout=60), 130, rest)
@@ -44,6 +56,9 @@ class Demo(ClusterTest):
 
     def test_ctrl_c_leaves_nothing_behind(self):
         self.interrupt(random.Random(SEED).choice(self.STAGES), signal.SIGINT)
+
+    def test_ctrl_c_while_mariadb_prepares_its_folder_leaves_nothing_behind(self):
+        self.interrupt("a private MariaDB", signal.SIGINT, lambda folder: bootstraps_below(folder))
 
     def test_sigterm_leaves_nothing_behind(self):
         self.interrupt("replay", signal.SIGTERM)
