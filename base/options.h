@@ -57,8 +57,8 @@ struct ParsedOptions {
   StringList warnings;  // deprecated options that were used
 };
 
-// Parses flags and the file that --config names. Errors: INVALID_ARGUMENT, naming the flag or key, the value and what
-// is accepted; every unknown flag or key is one.
+// Parses flags and the file that --config names.
+// Errors:   INVALID_ARGUMENT, naming the flag or key, the value and what is accepted; every unknown flag or key is one.
 [[nodiscard]] absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<char* const> arguments);
 
 // The same checks over a TOML text; `origin` names it in errors. Warnings, if asked for, are added to.

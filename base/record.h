@@ -1,5 +1,5 @@
 // Records: what writers send, what the log keeps and what pullers receive; the same bytes and hashes on wire and disk.
-// Format: docs/formats/record.md
+// Format:   docs/formats/record.md
 #pragma once
 
 #include <array>
@@ -84,7 +84,8 @@ struct RecordView {
 [[nodiscard]] uint32_t record_header_bytes(uint8_t kind);
 
 // Decodes the record at the front of `run`. Checks kind, flags, lengths against the limits and against what is there,
-// and that the padding is zero; the body's hash only when asked. Errors: DATA_LOSS, naming the field and both values.
+// and that the padding is zero; the body's hash only when asked.
+// Errors:   DATA_LOSS, naming the field and both values.
 struct DecodeOptions {
   bool verify_body = true;
 };

@@ -1,8 +1,8 @@
 // The checkpoint file `<data-dir>/savepoint`: how far the downstream has everything. TiDB-Binlog's name, keys and
 // syntax, so that a user can move over and back: TOML `consistent`, `commitTS`, `schema-version`; a missing key is 0 or
-// false. Contract: save() returns after the new content is durable. The caller passes a ts that the sink has made
-// durable (INV-7);
-//           a ts below the saved one is a bug and asserted.
+// false.
+// Contract: save() returns after the new content is durable. The caller passes a ts that the sink has made durable
+//           (INV-7); a ts below the saved one is a bug and asserted.
 // Errors:   FAILED_PRECONDITION for a file that isn't ours or is damaged, UNAVAILABLE when the disk refuses.
 #pragma once
 

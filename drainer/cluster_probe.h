@@ -16,7 +16,8 @@ class EventLoop;
 namespace sluice::drainer {
 
 // The answer of the first pump that gives one; asks until then, and says once what it waits for. Not on the loop's
-// thread. Errors: CANCELLED when `stop` becomes true, FAILED_PRECONDITION when a pump refuses.
+// thread.
+// Errors:   CANCELLED when `stop` becomes true, FAILED_PRECONDITION when a pump refuses.
 [[nodiscard]] absl::StatusOr<uint64_t> ask_cluster_id(net::EventLoop& loop, const StringList& pumps,
                                                       const std::string& drainer_name, const std::atomic<bool>& stop);
 

@@ -2,7 +2,8 @@
 // Every source owns a reserved minimum; only what lies above all minimums is shared. Were all of it shared, the sources
 // ahead of the order could take everything while the merger waits for the one that then gets nothing.
 // Sources may hold more than they had room for (a transaction larger than a share must still get through); what they
-// hold beyond comes out of everyone's later room. Threads: one (the loop's).
+// hold beyond comes out of everyone's later room.
+// Threads:  one (the loop's).
 #pragma once
 
 #include <cstddef>

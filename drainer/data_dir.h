@@ -9,8 +9,8 @@ namespace sluice::drainer {
 
 class DataDir {
  public:
-  // Makes the folder if needed. Errors: UNAVAILABLE when it can't be made or written, ALREADY_EXISTS when another
-  // drainer uses it.
+  // Makes the folder if needed.
+  // Errors:   UNAVAILABLE when it can't be made or written, ALREADY_EXISTS when another drainer uses it.
   [[nodiscard]] static absl::StatusOr<DataDir> open(const std::string& path);
   DataDir(DataDir&& other) noexcept;
   DataDir& operator=(DataDir&&) = delete;

@@ -1,7 +1,8 @@
 // Wires the drainer: a pull source for each pump on the loop's thread, the pipeline on the merge thread, the sink
-// behind it, and HTTP on the loop's thread. Contract: create() checks everything that can be checked before anything is
-// touched downstream. run() returns when all is
-//           done, when asked to stop, or at the first error; the position is then as durable as the sink made it.
+// behind it, and HTTP on the loop's thread.
+// Contract: create() checks everything that can be checked before anything is touched downstream. run() returns when
+//           all is done, when asked to stop, or at the first error; the position is then as durable as the sink made
+//           it.
 // Threads:  create, run and destroy from one; request_stop from any.
 // Errors:   base/exit_code.h maps what run() returns.
 #pragma once

@@ -1,5 +1,5 @@
 // The drainer's Prometheus metrics: TiDB-Binlog's names where they mean the same here, ours beside them.
-// Threads: one (the loop's); values are taken from a snapshot at each scrape.
+// Threads:  one (the loop's); values are taken from a snapshot at each scrape.
 #pragma once
 
 #include <memory>

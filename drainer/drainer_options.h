@@ -45,7 +45,8 @@ struct DrainerConfig {
 [[nodiscard]] OptionTable drainer_options(DrainerConfig& config);
 
 // Fills in what follows from other options and the environment (MYSQL_PWD), and checks what one option alone can't
-// show. Errors: INVALID_ARGUMENT naming the flag and what is accepted.
+// show.
+// Errors:   INVALID_ARGUMENT naming the flag and what is accepted.
 [[nodiscard]] absl::Status complete(DrainerConfig& config);
 
 }  // namespace sluice::drainer

@@ -1,14 +1,21 @@
 // A tournament tree that keeps, of 2^kHeight sources, the one with the smallest key; replacing the winner's key costs
 // kHeight compares without a branch.
-// Layout: struct of arrays in Eytzinger order, node 1 is the root's loser, node n's children are 2n and 2n+1, the leaf
-// of
-//         source s would be node kSources + s. The winner stands outside in two scalars.
-// Runs:   binlogs of one pump come in bursts. When a source wins twice, the smallest key that could beat it (the
-// runner-up,
-//         the least loser on its path) is computed once; keys below it pass without touching the tree. Computing it
-//         only at the second win keeps random input free of that work.
-// Ties:   the lower source wins, so equal input gives equal output (INV-6).
-// Errors: none; kExhausted as a key means "never again" and loses against everything else.
+// Layout:   struct of arrays in Eytzinger order; an inner node holds the loser of its match, the winner stands outside
+//           in two scalars:
+//
+//                            winner: key, source
+//                                  [1]               node 1: the loser of the final
+//                             /          \          (each node: key, source)
+//                          [2]            [3]        node n's children are 2n and 2n+1
+//                         /   \          /   \    (climb: one comparison a level)
+//                       s0     s1      s2     s3     the leaf of source s would be node kSources + s: not stored
+//
+//           A new key of the winner climbs from its leaf to the root; what wins a match climbs on, what loses stays.
+// Runs:     binlogs of one pump come in bursts. When a source wins twice, the smallest key that could beat it (the
+//           runner-up, the least loser on its path) is computed once; keys below it pass without touching the tree.
+//           Computing it only at the second win keeps random input free of that work.
+// Ties:     the lower source wins, so equal input gives equal output (INV-6).
+// Errors:   none; kExhausted as a key means "never again" and loses against everything else.
 #pragma once
 
 #include <algorithm>

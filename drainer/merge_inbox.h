@@ -1,7 +1,6 @@
 // What the pull sources have for the merge thread: the hand-over between the event loop and the merger.
 // Contract: per source in order. Resolved timestamps collapse to the latest, so an idle hour of heartbeats takes no
-// memory;
-//           transactions are bounded by the credit their pumps were given.
+//           memory; transactions are bounded by the credit their pumps were given.
 // Threads:  push, resolve, end, fail from the loop's thread; take from the merge thread; wake from any.
 #pragma once
 

@@ -1,9 +1,9 @@
 // Merges the commit orders of several pumps into the one global commit order.
 // A source is ready (its next transaction is here), pending (all that is known is that nothing at or below its resolved
 // ts comes any more) or exhausted. The smallest commit ts is emitted once no pending source could still send a smaller
-// one. Contract: commit ts are emitted strictly ascending and independent of arrival order (INV-6); one transaction
-// that two pumps
-//           hold (same start ts and commit ts) is emitted once.
+// one.
+// Contract: commit ts are emitted strictly ascending and independent of arrival order (INV-6); one transaction that two
+//           pumps hold (same start ts and commit ts) is emitted once.
 // Threads:  none of its own, no locks: a pure state machine for one thread.
 // Errors:   DATA_LOSS when a source goes back, sends after its end, or when two transactions share a commit ts.
 // Limits:   kSourcesMax sources; timestamps below 2^62.

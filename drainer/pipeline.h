@@ -1,11 +1,11 @@
 // From the pull sources' inbox through the merger and the translator into the sink, and the checkpoint behind it.
 // Contract: transactions reach the sink in global commit order (INV-6), each above the position the sink opened with;
-// the
-//           checkpoint follows the sink's durable position and never passes it (INV-7). A failure of one source lets
-//           everything through that came before it, then ends the run.
+//           the checkpoint follows the sink's durable position and never passes it (INV-7). A failure of one source
+//           lets everything through that came before it, then ends the run.
 // Threads:  run() is the merge thread's whole life and the only caller of the sink. request_stop() and status() from
-// any. Borrows:  inbox and sink, which must outlive it. Errors:   the first of any stage ends run(); codes tell the
-// program's exit (base/exit_code.h).
+//           any.
+// Borrows:  inbox and sink, which must outlive it.
+// Errors:   the first of any stage ends run(); codes tell the program's exit (base/exit_code.h).
 #pragma once
 
 #include <atomic>

@@ -1,14 +1,13 @@
 // One pump as the merge sees it: a pull session that is re-made for as long as it takes, its own cursor, and a buffer
-// bounded by the credit given to the pump. Contract: what reaches the inbox is whole transactions above the cursor,
-// ascending, each once whatever happens to the
+// bounded by the credit given to the pump.
+// Contract: what reaches the inbox is whole transactions above the cursor, ascending, each once whatever happens to the
 //           connection, and resolved timestamps in order with them. A lost session goes on from the last whole
 //           transaction.
 // Threads:  everything on the loop's thread.
 // Owns:     the session. Borrows the loop, inbox and credit pool, which must outlive it.
 // Errors:   what a reconnect cannot heal goes to the inbox as the source's failure and ends it: FAILED_PRECONDITION for
-// a
-//           refusal or a pump that may not join, DATA_LOSS for a gap or a pump that breaks the protocol. Each says what
-//           to do.
+//           a refusal or a pump that may not join, DATA_LOSS for a gap or a pump that breaks the protocol. Each says
+//           what to do.
 // Limits:   holds its share of the credit pool, and beyond it at most one transaction.
 #pragma once
 

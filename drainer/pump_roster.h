@@ -2,8 +2,9 @@
 // A static list can silently lose a pump (its binlogs would be passed over) or gain one that already holds binlogs
 // below the drainer's position (they would never be pulled). The roster refuses the first and names the second. A pump
 // is known by its node id, learned at its first welcome; an address may change. File:    one line a pump: `address
-// node-id state`, state `active` or `ended:<final ts>`; first line `cluster <id>`. Threads: one (the loop's). Errors:
-// FAILED_PRECONDITION naming the pump and what to do.
+// node-id state`, state `active` or `ended:<final ts>`; first line `cluster <id>`.
+// Threads:  one (the loop's).
+// Errors:   FAILED_PRECONDITION naming the pump and what to do.
 #pragma once
 
 #include <cstdint>

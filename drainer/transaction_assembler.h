@@ -1,8 +1,9 @@
 // Turns the runs of one pull session into whole transactions: pairs each commit record with the prewrite that follows
-// it and joins the parts of large payloads. Contract: payload bytes are copied once, from the run into the
-// transaction's own string, and handed on shared. Threads:  one. Errors:   DATA_LOSS for a record out of place, a
-// prewrite of another transaction, parts that don't join or whose whole
-//           doesn't hash to what the writer said (INV-11). Final: the session is to be closed.
+// it and joins the parts of large payloads.
+// Contract: payload bytes are copied once, from the run into the transaction's own string, and handed on shared.
+// Threads:  one.
+// Errors:   DATA_LOSS for a record out of place, a prewrite of another transaction, parts that don't join or whose
+//           whole doesn't hash to what the writer said (INV-11). Final: the session is to be closed.
 // Format:   docs/formats/record.md; order within a session: net/pull_client.h
 #pragma once
 

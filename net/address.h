@@ -14,7 +14,8 @@ struct HostPort {
   uint16_t port = 0;
 };
 
-// "127.0.0.1:8250", "pump-1:8250", "[::1]:8250", ":8250". Errors: INVALID_ARGUMENT, with the text and the form wanted.
+// "127.0.0.1:8250", "pump-1:8250", "[::1]:8250", ":8250".
+// Errors:   INVALID_ARGUMENT, with the text and the form wanted.
 [[nodiscard]] absl::StatusOr<HostPort> parse_host_port(std::string_view address);
 
 }  // namespace sluice::net

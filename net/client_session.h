@@ -1,9 +1,9 @@
 // The client's side of one native connection: dials, says hello, checks the welcome, then passes frames on. What the
-// writer, pull and oracle clients share; reconnecting is theirs. Contract: on_welcome comes first or not at all;
-// on_closed comes once, last, and never from inside open(). Threads:  the loop's only, but for open(), which any may
-// call. Errors:   FAILED_PRECONDITION in on_closed: refused for good (cluster, version, features, something else
-// listens there);
-//           everything else may pass: UNAVAILABLE for an unreachable or lost peer.
+// writer, pull and oracle clients share; reconnecting is theirs.
+// Contract: on_welcome comes first or not at all; on_closed comes once, last, and never from inside open().
+// Threads:  the loop's only, but for open(), which any may call.
+// Errors:   FAILED_PRECONDITION in on_closed: refused for good (cluster, version, features, something else listens
+//           there); everything else may pass: UNAVAILABLE for an unreachable or lost peer.
 #pragma once
 
 #include <functional>

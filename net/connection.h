@@ -1,8 +1,8 @@
 // One native connection, either side: frames in, frames out, pings, and a clean end. Its coroutine reads; writes are
-// gathered and go out once a loop turn. Contract: frames reach the handler verified and in order; on_closed is called
-// once, last, and never from inside a call to
-//           this class; frames sent before close() are flushed before the socket closes, unless the peer doesn't take
-//           them within `linger`.
+// gathered and go out once a loop turn.
+// Contract: frames reach the handler verified and in order; on_closed is called once, last, and never from inside a
+//           call to this class; frames sent before close() are flushed before the socket closes, unless the peer
+//           doesn't take them within `linger`.
 // Threads:  the loop's only.
 // Limits:   frame_body_bytes_max in; outbound_bytes_max queued, beyond which the peer is dropped.
 // Format:   docs/formats/frame.md

@@ -1,5 +1,5 @@
 // One thread that runs an Asio io_context: where a program's connections live.
-// Threads: construct, post and stop from any thread; everything posted runs on the loop's thread.
+// Threads:  construct, post and stop from any thread; everything posted runs on the loop's thread.
 #pragma once
 
 #include <atomic>
@@ -39,7 +39,7 @@ class EventLoop {
 };
 
 // Runs one function later. Setting it again, cancelling or destroying it drops what was pending, for sure.
-// Threads: the loop's only.
+// Threads:  the loop's only.
 class LoopTimer {
  public:
   explicit LoopTimer(EventLoop& loop);

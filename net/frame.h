@@ -1,5 +1,5 @@
 // Frames: the 32-byte header of the native protocol and its body.
-// Format: docs/formats/frame.md
+// Format:   docs/formats/frame.md
 #pragma once
 
 #include <cstdint>
@@ -61,14 +61,15 @@ struct FrameHeader {
 void encode_frame_header(const FrameHeader& header, std::byte* to);
 
 // Checks magic, version, the header's own hash, the type and the limits, in this order. `from` has kFrameHeaderBytes.
-// Errors: INVALID_ARGUMENT for a foreign magic or an unknown type, FAILED_PRECONDITION for a version we don't speak
-// (names both), DATA_LOSS for a damaged header, RESOURCE_EXHAUSTED for a body above `body_bytes_max` or
-// kControlBodyBytesMax.
+// Errors:   INVALID_ARGUMENT for a foreign magic or an unknown type, FAILED_PRECONDITION for a version we don't speak
+//           (names both), DATA_LOSS for a damaged header, RESOURCE_EXHAUSTED for a body above `body_bytes_max` or
+//           kControlBodyBytesMax.
 [[nodiscard]] absl::StatusOr<FrameHeader> decode_frame_header(ByteSpan from,
                                                               uint32_t body_bytes_max = kFrameBodyBytesMax);
 
 // Verifies a received body against its header: the hash of a control body; each record, its payload hash and the fold
-// over record headers of a run. Returns the number of records, 0 for control. Errors: DATA_LOSS, with both values.
+// over record headers of a run. Returns the number of records, 0 for control.
+// Errors:   DATA_LOSS, with both values.
 [[nodiscard]] absl::StatusOr<uint64_t> check_frame_body(const FrameHeader& header, ByteSpan body);
 
 // The hash that the header must carry for this body, which is our own or already checked.

@@ -1,6 +1,8 @@
 // Bodies of control frames: the plain structs of net/service.h to and from FlatBuffers (net/messages.fbs).
 // Contract: decode_* verifies the buffer once, with every length, count and enum checked; nothing behind it sees wire
-// bytes. Errors:   INVALID_ARGUMENT, naming the message and the field. Format:   docs/formats/frame.md
+//           bytes.
+// Errors:   INVALID_ARGUMENT, naming the message and the field.
+// Format:   docs/formats/frame.md
 #pragma once
 
 #include <cstdint>

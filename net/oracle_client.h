@@ -1,10 +1,8 @@
 // Timestamps and the cluster id from another pump, for a pump that runs with --oracle HOST:PORT.
 // Contract: `done` runs once per fetch, never from inside it; answers are fresh: given out after the fetch was called.
-// A lost
-//           connection is re-made with backoff and what is unanswered is asked again.
+//           A lost connection is re-made with backoff and what is unanswered is asked again.
 // Threads:  open() and the destructor from any thread, everything else on the loop's, callbacks too. After the
-// destructor
-//           nothing is called any more.
+//           destructor nothing is called any more.
 // Errors:   DEADLINE_EXCEEDED after `timeout`, with the reason the oracle can't be reached; FAILED_PRECONDITION when it
 //           refuses us, then and for every later fetch.
 #pragma once

@@ -1,8 +1,7 @@
 // One pull session with one pump: data and resolved timestamps in, byte credits out. Reconnecting is the caller's.
 // Contract: runs and resolved timestamps arrive in the pump's order; every run's frame and record hashes are verified.
 // Threads:  open() and the destructor from any thread, everything else on the loop's, callbacks too. After on_closed,
-// or after
-//           close() or the destructor, nothing is called any more.
+//           or after close() or the destructor, nothing is called any more.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 // The writer client's memory: steps waiting, steps on the wire, and which sequences of this connection they have. Pure.
 // Contract: steps come out in the order they went in; after reset() or a retryable nack the affected ones come out
-// again, in
-//           that order, before the rest.
+//           again, in that order, before the rest.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Serves one port: sniffs the first bytes for the native protocol or HTTP/1 and hands both on.
-// Threads: all on the loop's thread but construction; stop() from any.
+// Threads:  all on the loop's thread but construction; stop() from any.
 #pragma once
 
 #include <chrono>
@@ -28,8 +28,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // `service` may be null: HTTP only. Errors: a port in use or an address that isn't ours, with the address and what to
-  // do.
+  // `service` may be null: HTTP only.
+  // Errors:   a port in use or an address that isn't ours, with the address and what to do.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Server>> listen(ServerOptions options, EventLoop& loop,
                                                                       NodeService* service, HttpRoutes routes);
   virtual ~Server() = default;

@@ -1,5 +1,5 @@
 // The server's side of one native connection: handshake, then frames to calls of NodeService and back.
-// Threads: the loop's only.
+// Threads:  the loop's only.
 #pragma once
 
 #include <functional>

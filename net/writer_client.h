@@ -1,17 +1,15 @@
 // The C++ pump client: pipelined, durable writes to one pump.
 // Contract: `done` runs once per call, OK only after the pump has made all its records durable; never from inside the
-// call.
-//           Records are sent in the order of the calls, and OKs come in that order but for steps that the pump asked to
-//           retry: these go out again, after a pause, before anything not yet sent. A lost connection is re-made with
-//           backoff and everything un-acked is sent again in order; the pump is idempotent by start ts and commit ts.
+//           call. Records are sent in the order of the calls, and OKs come in that order but for steps that the pump
+//           asked to retry: these go out again, after a pause, before anything not yet sent. A lost connection is
+//           re-made with backoff and everything un-acked is sent again in order; the pump is idempotent by start ts and
+//           commit ts.
 // Threads:  connect() and the destructor from any thread, everything else on the loop's, callbacks too. After the
-// destructor
-//           nothing is called any more, so what wasn't acked by then is unknown.
+//           destructor nothing is called any more, so what wasn't acked by then is unknown.
 // Limits:   un-acked bytes on the wire stay below the pump's window (one step may exceed it); beyond that steps wait
-// here:
-//           callers bound what they hand over by unacked_bytes().
-// Errors:   a NACK that may not be retried ends its record with FAILED_PRECONDITION (or ABORTED) and the pump's text;
-//           a refusal (wrong cluster, version) ends all.
+//           here: callers bound what they hand over by unacked_bytes().
+// Errors:   a NACK that may not be retried ends its record with FAILED_PRECONDITION (or ABORTED) and the pump's text; a
+//           refusal (wrong cluster, version) ends all.
 #pragma once
 
 #include <chrono>

@@ -1,11 +1,10 @@
 // The pump's data folder: who may open it, whose it is, and where things lie in it.
 // Contract: while it lives, no other process of ours opens the folder; the cluster id, once there, never changes; the
-// time
-//           source changes at most once, from undecided to decided, durably.
+//           time source changes at most once, from undecided to decided, durably.
 // Threads:  one at a time.
-// Owns:     the lock. Errors: UNAVAILABLE in use by another pump; FAILED_PRECONDITION another cluster's, a newer
-// format, or
-//           another program's folder; INVALID_ARGUMENT options that contradict it; DATA_LOSS a damaged META.
+// Owns:     the lock.
+// Errors:   UNAVAILABLE in use by another pump; FAILED_PRECONDITION another cluster's, a newer format, or another
+//           program's folder; INVALID_ARGUMENT options that contradict it; DATA_LOSS a damaged META.
 // Format:   docs/formats/data-folder.md
 #pragma once
 

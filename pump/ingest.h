@@ -1,7 +1,6 @@
 // Takes writers' records: checks them, lets the sorter admit them, appends them, and acks what is durable (INV-1).
 // Contract: a writer's records are appended in its order; acks are cumulative, one per writer and durability event; a
-// NACK
-//           goes out before an ack that passes it. Nothing here waits for sorting or pulling (INV-12).
+//           NACK goes out before an ack that passes it. Nothing here waits for sorting or pulling (INV-12).
 // Threads:  the event loop's.
 // Owns:     the writers' bookkeeping. Borrows CommitOrder, Timekeeper, Log and Clock.
 // Limits:   stops reading from all writers while more than queue_bytes_max are appended and not yet durable.

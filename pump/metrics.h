@@ -1,5 +1,5 @@
 // The pump's metrics: TiDB-Binlog's names where they mean something here, and ours. Prometheus stays behind metrics.cc.
-// Threads: the event loop's.
+// Threads:  the event loop's.
 #pragma once
 
 #include <chrono>

@@ -14,7 +14,8 @@ uint64_t wall_ms(const Clock& clock) {
       std::chrono::duration_cast<std::chrono::milliseconds>(clock.wall_now().time_since_epoch()).count());
 }
 
-// The bound in milliseconds, one decimal number and a newline. Format: docs/formats/data-folder.md
+// The bound in milliseconds, one decimal number and a newline.
+// Format:   docs/formats/data-folder.md
 std::string bound_text(uint64_t bound_ms) {
   return fmt::format("{}\n", bound_ms);
 }

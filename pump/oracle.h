@@ -1,7 +1,8 @@
 // Where a pump takes timestamps from: its own embedded oracle, another pump's, or, in writer time, nowhere.
 // Contract: an answer is above every timestamp whose giver had answered before the call; answers ascend, across
-// restarts too. Threads:  the event loop's. Errors:   UNAVAILABLE when the oracle can't be reached or its bound can't
-// be made durable; retry.
+//           restarts too.
+// Threads:  the event loop's.
+// Errors:   UNAVAILABLE when the oracle can't be reached or its bound can't be made durable; retry.
 #pragma once
 
 #include <cstdint>

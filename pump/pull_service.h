@@ -1,7 +1,7 @@
 // Serves pullers: committed transactions above each one's cursor in commit order, and the resolved ts once it has them
-// all. Contract: per puller, commit ts strictly ascend and a resolved ts comes after the data that it covers; damage is
-// sent as a
-//           gap, after which that stream holds (INV-5). Reading blocks neither the loop nor the log (INV-12).
+// all.
+// Contract: per puller, commit ts strictly ascend and a resolved ts comes after the data that it covers; damage is sent
+//           as a gap, after which that stream holds (INV-5). Reading blocks neither the loop nor the log (INV-12).
 // Threads:  the event loop's; the log is read on `reader`, one job a puller at a time.
 // Owns:     the cursors. Borrows CommitOrder, Log and Worker.
 // Limits:   a job reads kJobBytes, or one transaction if that is larger; a puller has one job's data here, and at most

@@ -1,10 +1,9 @@
 // One pump: wires data folder, log, order, ingest, pulls and the public port together, and stops them in order.
 // Contract: after start() returns OK the port serves; everything acked is durable whatever happens next (INV-1).
 // Threads:  start(), wait() and stop() from one thread; request_stop() from any. Starts the event loop ("pump-loop"),
-// the
-//           pull reader ("pump-read") and the oracle's file writer ("pump-bound"); the log has its own.
+//           the pull reader ("pump-read") and the oracle's file writer ("pump-bound"); the log has its own.
 // Errors:   INVALID_ARGUMENT wrong usage; FAILED_PRECONDITION or DATA_LOSS a folder that needs a human; others may
-// heal.
+//           heal.
 #pragma once
 
 #include <future>

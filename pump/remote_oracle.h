@@ -1,5 +1,5 @@
 // Another pump's oracle, over the native protocol: what --oracle names. It gives the cluster id too.
-// Threads: connect() on a thread that may wait; take() on the event loop's.
+// Threads:  connect() on a thread that may wait; take() on the event loop's.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,9 @@ namespace sluice::pump {
 
 class RemoteOracle final : public Oracle {
  public:
-  // Waits for the first answer, some seconds at most. Errors: UNAVAILABLE when the oracle doesn't answer in time,
-  // FAILED_PRECONDITION when it refuses us; both name the address.
+  // Waits for the first answer, some seconds at most.
+  // Errors:   UNAVAILABLE when the oracle doesn't answer in time, FAILED_PRECONDITION when it refuses us; both name the
+  //           address.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<RemoteOracle>> connect(const std::string& address,
                                                                              uint64_t cluster_id, net::EventLoop& loop);
 

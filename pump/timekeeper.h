@@ -1,6 +1,8 @@
 // What the pump knows of the oracle's time: which source the cluster has, the newest answer, and calls for fresher
-// ones. Contract: each ask() gets an answer that was requested after it; asks that wait share one call. Threads:  the
-// event loop's. Owns:     nothing. Borrows the DataFolder, which keeps the decision, and the oracle, if any.
+// ones.
+// Contract: each ask() gets an answer that was requested after it; asks that wait share one call.
+// Threads:  the event loop's.
+// Owns:     nothing. Borrows the DataFolder, which keeps the decision, and the oracle, if any.
 #pragma once
 
 #include <functional>

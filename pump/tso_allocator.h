@@ -1,7 +1,6 @@
 // Gives out timestamps of the embedded oracle: strictly ascending, across restarts too.
 // Contract: no timestamp above the durable bound is given out; a restart starts at the bound, so above all that came
-// before.
-//           A clock that steps back only stops the physical part until it has caught up.
+//           before. A clock that steps back only stops the physical part until it has caught up.
 // Threads:  one; pure: the caller makes bounds durable and tells the time.
 #pragma once
 

@@ -1,5 +1,5 @@
 // A batch: what one durable write puts into a segment, a 96-byte header and whole records. Pure.
-// Format: docs/formats/segment.md
+// Format:   docs/formats/segment.md
 #pragma once
 
 #include <absl/status/status.h>
@@ -44,7 +44,7 @@ struct BatchHeader {
 void encode_batch_header(BatchHeader& header, uint64_t salt, std::byte* to);
 
 // The header at the front of `bytes`, believed only if it was written for `position` of a segment with this salt.
-// Errors: DATA_LOSS, with the field and both values.
+// Errors:   DATA_LOSS, with the field and both values.
 struct BatchPlace {
   uint64_t salt = 0;
   LogPosition position;

@@ -1,10 +1,9 @@
 // The seam between the log and whatever keeps its bytes: io_uring, pwritev2, or a simulated disk.
 // Contract: a durable write that returned its bytes survives power loss, if the device honours flushes; so does
-// everything
-//           written before a sync() that returned OK, and every name before a sync_dir() that did.
+//           everything written before a sync() that returned OK, and every name before a sync_dir() that did.
 // Threads:  any.
 // Errors:   RESOURCE_EXHAUSTED no space; NOT_FOUND, ALREADY_EXISTS by name; UNAVAILABLE whatever else the system
-// answers.
+//           answers.
 #pragma once
 
 #include <chrono>

@@ -1,14 +1,12 @@
 // The log: appends runs of records, makes them durable in groups, recovers them, reads them back.
 // Contract: once on_durable has named a ticket, that run survives kill -9, kernel crash and power loss (INV-1); runs
-// become
-//           durable in append order, whole or not at all up to a record boundary; damage to acked bytes is reported,
-//           never skipped and never cut (INV-5).
+//           become durable in append order, whole or not at all up to a record boundary; damage to acked bytes is
+//           reported, never skipped and never cut (INV-5).
 // Threads:  append() and the readers from any thread; the listener is called on the log thread.
 // Owns:     the data folder's log files and its lock. Borrows the LogListener, which must outlive it.
 // Errors:   RESOURCE_EXHAUSTED when the queue is full, or when no prepared space is left and none can be made (retry
-// later);
-//           UNAVAILABLE after a failed write or sync, sticky until restart: reads go on, appends are refused with the
-//           reason.
+//           later); UNAVAILABLE after a failed write or sync, sticky until restart: reads go on, appends are refused
+//           with the reason.
 // Limits:   kRecordBytesMax a record; append() refuses beyond queue_bytes_max.
 // Format:   docs/formats/segment.md, docs/formats/record.md
 #pragma once

@@ -1,7 +1,9 @@
 // Reads records back from the log's files, through a small cache of large aligned reads: pullers ask for ascending
-// positions. Contract: nothing at or behind the durable end is ever read into the cache or served (INV-4). Threads:
-// any. Owns:     its open files and cached blocks. Borrows the disk and the directory, which must outlive it. Errors:
-// OUT_OF_RANGE beyond the durable end; DATA_LOSS names file and offset; UNAVAILABLE when the disk can't read.
+// positions.
+// Contract: nothing at or behind the durable end is ever read into the cache or served (INV-4).
+// Threads:  any.
+// Owns:     its open files and cached blocks. Borrows the disk and the directory, which must outlive it.
+// Errors:   OUT_OF_RANGE beyond the durable end; DATA_LOSS names file and offset; UNAVAILABLE when the disk can't read.
 #pragma once
 
 #include <atomic>

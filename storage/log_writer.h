@@ -1,12 +1,13 @@
 // Turns pending runs into batches and writes them, one at a time, each with one durable write.
 // Contract: what write_next() returned is durable (INV-1); batches chain through the whole log, and each says how far
-// the log was
-//           durable when it was submitted (INV-5). Rolling: a new segment begins only when the one before is durable
-//           whole.
+//           the log was durable when it was submitted (INV-5). Rolling: a new segment begins only when the one before
+//           is durable whole.
 // Threads:  one: the log thread, or the one that opens the log. Step by step without any thread, which is how crashes
-// are simulated. Owns:     the active segment's file. Borrows the preparer and the directory, which must outlive it.
+//           are simulated.
+// Owns:     the active segment's file. Borrows the preparer and the directory, which must outlive it.
 // Errors:   the first failed write or roll is final: every later call returns it. CANCELLED, RESOURCE_EXHAUSTED: from
-// the preparer, not final. Format:   docs/formats/segment.md
+//           the preparer, not final.
+// Format:   docs/formats/segment.md
 #pragma once
 
 #include <deque>

@@ -1,8 +1,9 @@
 // Finds out what a log holds after whatever happened: replays it, and tells a torn tail from damage to what was
-// acknowledged. Contract: modifies nothing. Every durable record is replayed in log order, or the log is refused
-// (INV-5). Errors:   DATA_LOSS: acked bytes are damaged or missing (file, offset, what to do); FAILED_PRECONDITION:
-// another cluster's or a
-//           newer format's folder; UNAVAILABLE: the disk can't read. A read error is never taken for a torn tail.
+// acknowledged.
+// Contract: modifies nothing. Every durable record is replayed in log order, or the log is refused (INV-5).
+// Errors:   DATA_LOSS: acked bytes are damaged or missing (file, offset, what to do); FAILED_PRECONDITION: another
+//           cluster's or a newer format's folder; UNAVAILABLE: the disk can't read. A read error is never taken for a
+//           torn tail.
 // Format:   docs/formats/segment.md, "Recovery"
 #pragma once
 

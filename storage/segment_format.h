@@ -1,5 +1,5 @@
 // The first block of a segment file: who wrote it, where it stands in the log, and the salt of its batches. Pure.
-// Format: docs/formats/segment.md
+// Format:   docs/formats/segment.md
 #pragma once
 
 #include <optional>
@@ -43,7 +43,7 @@ struct SegmentHeader {
 void encode_segment_header(const SegmentHeader& header, std::byte* block);
 
 // `block` is the file's first kBlockBytes. nullopt: all zero, so the file has never been activated.
-// Errors: FAILED_PRECONDITION for a newer format version; DATA_LOSS for anything that encode didn't write.
+// Errors:   FAILED_PRECONDITION for a newer format version; DATA_LOSS for anything that encode didn't write.
 [[nodiscard]] absl::StatusOr<std::optional<SegmentHeader>> decode_segment_header(ByteSpan block);
 
 [[nodiscard]] std::string segment_file_name(uint32_t sequence);

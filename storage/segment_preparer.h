@@ -1,8 +1,9 @@
 // Keeps the log's files written with zeros ahead of the append position: a durable append into written blocks is one
-// write and one flush, into fresh ones also a journal commit (docs/adr/0004-zero-ahead.md). Contract: a segment's name
-// and size are durable, and the bytes up to written_through synced, before the appender gets them. Threads:  start()ed:
-// one thread of its own prepares; not started (set-up, tests): whoever waits does the work, step by step.
-//           activate(), wait_written() and appended() from the log thread, the rest from any.
+// write and one flush, into fresh ones also a journal commit (docs/adr/0004-zero-ahead.md).
+// Contract: a segment's name and size are durable, and the bytes up to written_through synced, before the appender gets
+//           them.
+// Threads:  start()ed: one thread of its own prepares; not started (set-up, tests): whoever waits does the work, step
+//           by step. activate(), wait_written() and appended() from the log thread, the rest from any.
 // Owns:     the prepared files. Borrows Disk&, which must outlive it.
 // Errors:   RESOURCE_EXHAUSTED while the disk is full: its thread tries again by itself; anything else is sticky.
 #pragma once

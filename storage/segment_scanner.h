@@ -1,6 +1,8 @@
 // Reads a segment's batches in order and checks each in full; behind the last good one, looks for what a write left
-// there. Threads:  one. Owns:     its read buffer. Borrows the file, which must outlive it. Errors:   those of the
-// disk; a batch that doesn't check is a result, not an error.
+// there.
+// Threads:  one.
+// Owns:     its read buffer. Borrows the file, which must outlive it.
+// Errors:   those of the disk; a batch that doesn't check is a result, not an error.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // A disk in memory that loses what a real one may lose, by seed: for tests.
 // Contract: what was written durably or synced survives crash(); of every other write each 512-byte sector is kept or
-// lost at random,
-//           and so is each name since its folder's last sync. The same calls and seed give the same result.
+//           lost at random, and so is each name since its folder's last sync. The same calls and seed give the same
+//           result.
 // Threads:  any; the order of calls of several threads is theirs, so only one thread's use repeats exactly.
 // Errors:   those injected by a Fault; UNAVAILABLE for everything after the fault that cuts the power, until crash().
 #pragma once

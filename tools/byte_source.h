@@ -1,6 +1,6 @@
 // The bytes of a file, decompressed when it is zstd (known by its first four bytes, not by its name).
-// Errors: INVALID_ARGUMENT, naming the file, when it can't be opened or read, or its compressed stream is damaged or
-// cut.
+// Errors:   INVALID_ARGUMENT, naming the file, when it can't be opened or read, or its compressed stream is damaged or
+//           cut.
 #pragma once
 
 #include <cstddef>

@@ -1,11 +1,10 @@
 // Reads a recording: the WriteBinlogReq messages that reached one pump, in arrival order.
 // Contract: next() gives each binlog with its payload bytes exactly as recorded, then nullopt at a clean end.
 // Errors:   INVALID_ARGUMENT, naming file, byte offset and what to do, for a file that can't be read, is truncated,
-// isn't a
-//           recording, or mixes clusters. Nothing is skipped.
+//           isn't a recording, or mixes clusters. Nothing is skipped.
 // Limits:   frame_bytes_max a frame; memory grows with the bytes that are there, not with the length they claim.
 // Format:   frames of a u32 little-endian length and a WriteBinlogReq (net/tidb/pump.proto), plain or as one zstd
-// stream.
+//           stream.
 #pragma once
 
 #include <cstdint>

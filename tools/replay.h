@@ -2,8 +2,7 @@
 // Contract: run() returns OK only when every record and the final PROGRESS are durable at their pumps.
 // Threads:  run() blocks its caller; the work is on a loop of its own.
 // Errors:   INVALID_ARGUMENT for recordings that can't be used (before anything is sent); UNAVAILABLE for a pump that
-// stayed
-//           away for give_up_after; otherwise a pump's own refusal.
+//           stayed away for give_up_after; otherwise a pump's own refusal.
 #pragma once
 
 #include <chrono>

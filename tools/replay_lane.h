@@ -1,7 +1,6 @@
 // One recording into one pump: a pure state machine over a reader, a writer client and a clock.
 // Contract: records are sent in recorded order; a commit or rollback is sent only once its prewrite is acked, and until
-// then
-//           nothing behind it is sent either; at most `in_flight` records are un-acked.
+//           then nothing behind it is sent either; at most `in_flight` records are un-acked.
 // Threads:  the writer's loop thread.
 // Errors:   the first one ends the lane: a reader's, or what the pump refused for good.
 #pragma once

@@ -16,7 +16,7 @@ inline constexpr size_t kDecompressedBytesMax = size_t{2} << 30;
 // True when `bytes` begins with a zstd frame.
 [[nodiscard]] bool is_compressed(std::string_view bytes);
 
-// Errors: DATA_LOSS when the bytes are damaged or cut off.
+// Errors:   DATA_LOSS when the bytes are damaged or cut off.
 [[nodiscard]] absl::StatusOr<std::string> decompress(std::string_view bytes);
 
 }  // namespace sluice::drainer

@@ -1,10 +1,9 @@
 // The DDL jobs of a cluster, as TiDB's status port answers `GET /ddl/history`: a JSON array of jobs, or that file
-// compressed with zstd. Contract: jobs come out sorted by schema version, one per job id (the one given last wins). A
-// job's own JSON is kept
+// compressed with zstd.
+// Contract: jobs come out sorted by schema version, one per job id (the one given last wins). A job's own JSON is kept
 //           compressed, because table infos are large (6 KB each) and few of them are ever needed again.
 // Errors:   NOT_FOUND when the file isn't there, DATA_LOSS for text that is cut off or isn't such an array: each names
-// the
-//           byte offset and says how to fetch the history again.
+//           the byte offset and says how to fetch the history again.
 #pragma once
 
 #include <cstdint>

@@ -1,13 +1,12 @@
 // Knows every table as of every schema version, by replaying a cluster's DDL jobs in the order of their schema
-// versions. Contract: table() answers with the definition that was in force at the version a DML was written with,
-// however late that
-//           DML commits. Jobs that were cancelled or rolled back change nothing. Pure: no I/O.
+// versions.
+// Contract: table() answers with the definition that was in force at the version a DML was written with, however late
+//           that DML commits. Jobs that were cancelled or rolled back change nothing. Pure: no I/O.
 // Threads:  one.
 // Errors:   FAILED_PRECONDITION when the history lacks a needed job: it names the schema version, table id or job id,
-// and
-//           says to fetch the history again. DATA_LOSS for a table info that lacks a key.
+//           and says to fetch the history again. DATA_LOSS for a table info that lacks a key.
 // Limits:   keeps one small entry per job and table, the jobs' JSON compressed, and at most kCachedSchemasMax built
-// schemas.
+//           schemas.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +33,8 @@ class SchemaTracker {
   SchemaTracker();
 
   // Takes in a history; jobs already known are kept, so an answer fetched again only adds. Pointers from job() go
-  // stale. Errors: INVALID_ARGUMENT for an empty one.
+  // stale.
+  // Errors:   INVALID_ARGUMENT for an empty one.
   [[nodiscard]] absl::Status load(std::vector<DdlJob> jobs);
 
   enum class TableState { known, gone };

@@ -31,7 +31,8 @@ struct TableSchema {
 };
 
 // The table info `index` of a job's JSON (see DdlJob::tables), under `table_id`: EXCHANGE PARTITION gives a table a new
-// id without a new table info. Errors: DATA_LOSS names the job and the key.
+// id without a new table info.
+// Errors:   DATA_LOSS names the job and the key.
 [[nodiscard]] absl::StatusOr<std::shared_ptr<const TableSchema>> make_table_schema(const DdlJob& job, size_t index,
                                                                                    int64_t table_id,
                                                                                    std::string_view schema_name);

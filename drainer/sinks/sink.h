@@ -20,8 +20,9 @@ struct SinkPosition {
 
 // Applies transactions in the order given, each whole, and says how far they are durable.
 // Contract: after a crash at any point, open() returns a position from which going on repeats and loses nothing
-// (INV-8). Threads:  open, submit, resolve, flush and close from one thread; durable_through from any. Errors:   every
-// error is final for the object. Codes tell the program's exit (contract: exit codes):
+//           (INV-8).
+// Threads:  open, submit, resolve, flush and close from one thread; durable_through from any.
+// Errors:   every error is final for the object. Codes tell the program's exit (contract: exit codes):
 //           FAILED_PRECONDITION and DATA_LOSS need a human (3), INVALID_ARGUMENT is wrong usage (2), all others may
 //           heal by a restart (1). UNAVAILABLE downstreams are waited for inside, with a log line that says what for.
 class Sink {

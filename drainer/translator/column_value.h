@@ -1,5 +1,5 @@
 // A row's datum as the value of its column, and the values of columns that a row leaves out.
-// Errors: DATA_LOSS when the datum can't be a value of this column; the caller adds where.
+// Errors:   DATA_LOSS when the datum can't be a value of this column; the caller adds where.
 #pragma once
 
 #include <chrono>

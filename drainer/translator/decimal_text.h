@@ -1,5 +1,5 @@
 // MySQL's binary decimals as text, every digit of the fraction kept.
-// Format: docs/formats/row-v1.md
+// Format:   docs/formats/row-v1.md
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ struct DecimalShape {
 // Size of a decimal of this shape.
 [[nodiscard]] size_t decimal_bytes(uint8_t precision, uint8_t fraction);
 
-// Appends to `text`. `bytes` has decimal_bytes() bytes. Errors: DATA_LOSS for a digit group that overflows.
+// Appends to `text`. `bytes` has decimal_bytes() bytes.
+// Errors:   DATA_LOSS for a digit group that overflows.
 [[nodiscard]] absl::Status append_decimal(std::string_view bytes, DecimalShape shape, std::string& text);
 
 }  // namespace sluice::drainer

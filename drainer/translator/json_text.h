@@ -1,7 +1,6 @@
 // TiDB's binary JSON as text: ", " and ": " between, keys as stored, numbers as the Go programs print them.
 // Contract: bounds are checked before anything is read; the text is at most kJsonExpansionMax times the input, so
-// values that
-//           point at each other can't blow up.
+//           values that point at each other can't blow up.
 // Errors:   DATA_LOSS.
 // Format:   docs/formats/row-v1.md
 #pragma once

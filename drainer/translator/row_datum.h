@@ -1,6 +1,6 @@
 // The datums that rows in binlogs are made of: a flag byte, then a body that the flag gives the shape of.
-// Errors: DATA_LOSS, says what is wrong; the caller adds where.
-// Format: docs/formats/row-v1.md; source: TiDB's util/codec.
+// Errors:   DATA_LOSS, says what is wrong; the caller adds where.
+// Format:   docs/formats/row-v1.md; source: TiDB's util/codec.
 #pragma once
 
 #include <cstdint>

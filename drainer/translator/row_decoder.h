@@ -1,8 +1,8 @@
 // Decodes the rows of one table's mutation: inserts, updates and deletes in TiDB's row format v1.
 // Contract: row images are positional with the table's columns; memory lies in the payload and in the transaction's
-// arena. Errors:   DATA_LOSS naming the table, the column and the byte offset; FAILED_PRECONDITION for a column that
-// the schema
-//           history ends too early to know.
+//           arena.
+// Errors:   DATA_LOSS naming the table, the column and the byte offset; FAILED_PRECONDITION for a column that the
+//           schema history ends too early to know.
 // Format:   docs/formats/row-v1.md
 #pragma once
 

@@ -1,10 +1,9 @@
 // Which schemas and tables are replicated: ignore-schemas, ignore-table, replicate-do-db and replicate-do-table, with
 // TiDB-Binlog's meaning.
 // Contract: an entry matches a whole name without regard to case, as a regular expression when it isn't a plain name;
-// one
-//           that starts with `~` is a regular expression that may match anywhere. When a do-list isn't empty, a table
-//           passes if one of them names it or its schema; then the ignore-lists drop. Immutable after make(): share it
-//           between threads.
+//           one that starts with `~` is a regular expression that may match anywhere. When a do-list isn't empty, a
+//           table passes if one of them names it or its schema; then the ignore-lists drop. Immutable after make():
+//           share it between threads.
 // Errors:   INVALID_ARGUMENT names the entry that is empty or isn't a regular expression.
 #pragma once
 

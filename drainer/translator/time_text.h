@@ -1,5 +1,5 @@
 // Dates and times as rows carry them, rendered as MySQL prints them.
-// Format: docs/formats/row-v1.md
+// Format:   docs/formats/row-v1.md
 #pragma once
 
 #include <chrono>

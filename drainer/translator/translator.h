@@ -6,9 +6,8 @@
 // Threads:  one.
 // Borrows:  SchemaTracker&, which must outlive it.
 // Errors:   DATA_LOSS for a payload that doesn't decode, naming commit ts, start ts, table, column, byte offset and
-// what to
-//           do; FAILED_PRECONDITION when the schema history lacks a job (fetch it again, SchemaTracker::load, and call
-//           again: a failed call changes nothing). Never throws, skips nothing silently.
+//           what to do; FAILED_PRECONDITION when the schema history lacks a job (fetch it again, SchemaTracker::load,
+//           and call again: a failed call changes nothing). Never throws, skips nothing silently.
 // Format:   docs/formats/row-v1.md
 #pragma once
 

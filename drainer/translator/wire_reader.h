@@ -1,5 +1,6 @@
 // Reads a protobuf message in place, field by field: a transaction's rows stay views into its payload, however large it
-// is. Errors: DATA_LOSS with the byte offset in the whole payload.
+// is.
+// Errors:   DATA_LOSS with the byte offset in the whole payload.
 #pragma once
 
 #include <cstdint>

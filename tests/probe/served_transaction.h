@@ -1,6 +1,6 @@
 // One transaction as a pump serves it: a commit record, then its prewrite, whole or in parts.
-// Errors: DATA_LOSS for records that don't follow each other so, or a payload that is no prewrite of the commit's
-// transaction.
+// Errors:   DATA_LOSS for records that don't follow each other so, or a payload that is no prewrite of the commit's
+//           transaction.
 #pragma once
 
 #include <functional>

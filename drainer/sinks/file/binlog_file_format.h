@@ -1,5 +1,5 @@
 // TiDB-Binlog's local binlog files: names, and the frame around each record's payload.
-// Format: docs/formats/binlog-file.md
+// Format:   docs/formats/binlog-file.md
 #pragma once
 
 #include <chrono>

@@ -1,8 +1,8 @@
 // Reads a local binlog file record by record, each checked against its CRC.
-// Threads: one. Memory: one record and 64 KiB.
-// Errors:  DATA_LOSS with file and offset for bytes that aren't a record; tail() then says what the rest looks like.
-//          Lengths are held against the file's size before they are believed.
-// Format:  docs/formats/binlog-file.md
+// Threads:  one. Memory: one record and 64 KiB.
+// Errors:   DATA_LOSS with file and offset for bytes that aren't a record; tail() then says what the rest looks like.
+//           Lengths are held against the file's size before they are believed.
+// Format:   docs/formats/binlog-file.md
 #pragma once
 
 #include <cstdio>

@@ -1,7 +1,6 @@
 // The folder of a file sink: which binlog files are there, where they end, and the repair of a torn end.
 // Contract: repair cuts only bytes that no durable position covers: a write that a crash cut off, or records above
-// `at_least` that
-//           will be pulled again. Everything else is left as it is.
+//           `at_least` that will be pulled again. Everything else is left as it is.
 // Errors:   DATA_LOSS with file and offset for damage, and for an index that is missing between two others.
 // Format:   docs/formats/binlog-file.md
 #pragma once

@@ -1,5 +1,5 @@
 // One transaction as the payload of a local binlog file's record, byte by byte as TiDB-Binlog's Drainer writes it.
-// Format: docs/formats/binlog-file.md
+// Format:   docs/formats/binlog-file.md
 #pragma once
 
 #include <string>
@@ -12,10 +12,12 @@
 
 namespace sluice::drainer {
 
-// Replaces `payload`. Errors: OUT_OF_RANGE above kBinlogPayloadBytesMax, which no reader takes.
+// Replaces `payload`.
+// Errors:   OUT_OF_RANGE above kBinlogPayloadBytesMax, which no reader takes.
 [[nodiscard]] absl::Status encode_binlog_payload(const Transaction& transaction, std::string& payload);
 
-// The commit ts of a payload, found without decoding the rest. Errors: DATA_LOSS.
+// The commit ts of a payload, found without decoding the rest.
+// Errors:   DATA_LOSS.
 [[nodiscard]] absl::StatusOr<CommitTs> binlog_commit_ts(std::string_view payload);
 
 // "varchar", or "varbinary" where the charset is binary.

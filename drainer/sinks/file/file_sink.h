@@ -1,13 +1,12 @@
 // Writes transactions into TiDB-Binlog's local binlog files, which Reparo reads.
 // Contract: the position is the last whole record's commit ts; durable_through() moves only after a data sync, and a
-// new
-//           file's name is durable before anything in it is. After a crash the torn end is cut off and the stream goes
-//           on behind the last whole record, so nothing is repeated or lost (INV-7).
+//           new file's name is durable before anything in it is. After a crash the torn end is cut off and the stream
+//           goes on behind the last whole record, so nothing is repeated or lost (INV-7).
 // Threads:  see Sink.
 // Owns:     the folder, by a lock on its `.lock` and on the current file.
 // Errors:   FAILED_PRECONDITION when another process holds the folder; DATA_LOSS for damaged files; the system's own
-// code for a full
-//           disk or a failed write or sync, which is final: what wasn't durable is pulled again after a restart.
+//           code for a full disk or a failed write or sync, which is final: what wasn't durable is pulled again after a
+//           restart.
 // Format:   docs/formats/binlog-file.md
 #pragma once
 

@@ -2,7 +2,8 @@
 // objects it touches is durable before it runs, its outcome moves the progress row after.
 // Contract: ok means: done (or skipped), recorded, and progress.position() is the DDL's commit ts.
 // Errors:   FAILED_PRECONDITION for what a human must decide; the text names commit ts, SQL, the server's words and
-// what to do. Format:   docs/formats/mysql-progress.md
+//           what to do.
+// Format:   docs/formats/mysql-progress.md
 #pragma once
 
 #include <set>

@@ -1,9 +1,9 @@
 // One session with a MySQL, MariaDB or TiDB server, set up so that what is written is what TiDB stored.
-// Threads: one; interrupt() from any.
-// Errors:  UNAVAILABLE: the connection is lost or cannot be made now; whether the last statement took effect is open.
-//          ABORTED: deadlock or lock wait, roll back and try again. INVALID_ARGUMENT: user or password is wrong.
-//          PERMISSION_DENIED: a privilege is missing, the message says which. UNKNOWN: the server's other refusals.
-//          mysql_error_of() gives the server's number of each.
+// Threads:  one; interrupt() from any.
+// Errors:   UNAVAILABLE: the connection is lost or cannot be made now; whether the last statement took effect is open.
+//           ABORTED: deadlock or lock wait, roll back and try again. INVALID_ARGUMENT: user or password is wrong.
+//           PERMISSION_DENIED: a privilege is missing, the message says which. UNKNOWN: the server's other refusals.
+//           mysql_error_of() gives the server's number of each.
 #pragma once
 
 #include <atomic>

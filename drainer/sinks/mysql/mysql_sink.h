@@ -1,15 +1,14 @@
 // Applies transactions to MySQL, MariaDB or TiDB, in commit order, each exactly once.
 // Contract: runs of whole source transactions go into one downstream transaction together with the progress row, one
-// commit
-//           in flight (INV-7, INV-8); a lost connection is made again, and the progress row says whether the commit
-//           landed.
+//           commit in flight (INV-7, INV-8); a lost connection is made again, and the progress row says whether the
+//           commit landed.
 // Threads:  Sink's; close() from any. One thread of its own, "mysql-sink", holds the connection.
 // Errors:   FAILED_PRECONDITION when diverged, taken over by another drainer, at a DDL that the server refuses or at a
-// table
-//           whose engine has no transactions; INVALID_ARGUMENT for user or password; PERMISSION_DENIED names the
+//           table whose engine has no transactions; INVALID_ARGUMENT for user or password; PERMISSION_DENIED names the
 //           privilege.
 // Limits:   queue_bytes_max of queued transactions, a single larger one passes alone; the server's max_allowed_packet a
-// row. Format:   docs/formats/mysql-progress.md
+//           row.
+// Format:   docs/formats/mysql-progress.md
 #pragma once
 
 #include <atomic>

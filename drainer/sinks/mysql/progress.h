@@ -1,8 +1,7 @@
 // The fenced progress row: what makes "applied" and "known as applied" one atomic step (INV-7, INV-8).
 // Contract: after take_over() returned ok, no transaction of an earlier owner can commit any more, and position() is
-// exact.
-//           advance_sql() must be the first statement of a transaction and find exactly one row; confirm() once it
-//           committed.
+//           exact. advance_sql() must be the first statement of a transaction and find exactly one row; confirm() once
+//           it committed.
 // Threads:  one.
 // Errors:   FAILED_PRECONDITION when another drainer took over; UNAVAILABLE and others as MysqlConnection.
 // Format:   docs/formats/mysql-progress.md

@@ -1,8 +1,7 @@
 // Turns row changes into SQL packets: pure, no connection.
 // Contract: a packet is one or several statements joined by ";"; run in order inside one transaction they have the
-// effect of
-//           the rows in order; every statement says how many rows it must find, so that a downstream that differs is
-//           noticed.
+//           effect of the rows in order; every statement says how many rows it must find, so that a downstream that
+//           differs is noticed.
 // Limits:   a packet exceeds packet_bytes_target only for a single row, and never packet_bytes_max: such a row is
 //           FAILED_PRECONDITION, naming table and sizes.
 #pragma once
