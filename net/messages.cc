@@ -76,9 +76,9 @@ std::string encode_hello(const Hello& hello) {
 std::string encode_welcome(const Welcome& welcome) {
   FlatBufferBuilder b(kBuilderBytes);
   const auto node = text(b, welcome.node_id, kNameBytesMax);
-  return finish(
-      b, fb::CreateWelcome(b, welcome.cluster_id, welcome.features, static_cast<uint8_t>(welcome.time_source), node,
-                           welcome.writer_window_bytes, welcome.frame_body_bytes_max, kProtocolVersionMinor));
+  return finish(b, fb::CreateWelcome(b, welcome.cluster_id, welcome.features, static_cast<uint8_t>(welcome.time_source),
+                                     node, welcome.writer_window_bytes, welcome.frame_body_bytes_max,
+                                     kProtocolVersionMinor, welcome.log_birth_id, welcome.log_largest_ts.value));
 }
 
 std::string encode_refusal(const absl::Status& why) {
@@ -156,7 +156,9 @@ absl::StatusOr<Welcome> decode_welcome(ByteSpan body) {
   Welcome welcome{.cluster_id = message->cluster_id(),
                   .features = message->features(),
                   .writer_window_bytes = message->writer_window_bytes(),
-                  .frame_body_bytes_max = message->frame_body_bytes_max()};
+                  .frame_body_bytes_max = message->frame_body_bytes_max(),
+                  .log_birth_id = message->log_birth_id(),
+                  .log_largest_ts = Tso(message->log_largest_ts())};
   SLUICE_ASSIGN_OR_RETURN(welcome.time_source, enum_between(message->time_source(), TimeSource::unspecified,
                                                             TimeSource::writer, "welcome", "time source"));
   SLUICE_RETURN_IF_ERROR(copy_text(message->node_id(), kNameBytesMax, "welcome", welcome.node_id));

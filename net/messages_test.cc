@@ -25,13 +25,17 @@ TEST(Messages, HelloAndWelcomeRoundTrip) {
                                                                .time_source = TimeSource::embedded,
                                                                .node_id = "pump-1",
                                                                .writer_window_bytes = 9,
-                                                               .frame_body_bytes_max = 10})));
+                                                               .frame_body_bytes_max = 10,
+                                                               .log_birth_id = 11,
+                                                               .log_largest_ts = Tso(12)})));
   ASSERT_TRUE(welcome.ok()) << welcome.status();
   EXPECT_EQ(welcome->cluster_id, 8u);
   EXPECT_EQ(welcome->time_source, TimeSource::embedded);
   EXPECT_EQ(welcome->node_id, "pump-1");
   EXPECT_EQ(welcome->writer_window_bytes, 9u);
   EXPECT_EQ(welcome->frame_body_bytes_max, 10u);
+  EXPECT_EQ(welcome->log_birth_id, 11u);
+  EXPECT_EQ(welcome->log_largest_ts, Tso(12));
 }
 
 TEST(Messages, RefusalKeepsItsCodeAndText) {

@@ -40,6 +40,10 @@ struct Welcome {
   std::string node_id{};
   uint64_t writer_window_bytes = 0;   // un-acked bytes a writer may have outstanding; 0: the writer's own default
   uint32_t frame_body_bytes_max = 0;  // of write frames; filled in by the server
+  // Which log this is, and how far it has got: a log that was replaced has another birth id, one that an older copy
+  // took the place of has a smaller largest timestamp. 0: a pump that doesn't say.
+  uint64_t log_birth_id = 0;
+  Tso log_largest_ts{};  // of all start, commit and progress timestamps that are durable
 };
 
 enum class NackReason : uint8_t {

@@ -201,6 +201,8 @@ absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
   welcome.cluster_id = meta().cluster_id;
   welcome.time_source = time_->source();
   welcome.node_id = meta().node_id;
+  welcome.log_birth_id = log_->birth_id();
+  welcome.log_largest_ts = order_->sorter().largest_durable();
   return welcome;
 }
 

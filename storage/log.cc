@@ -114,6 +114,7 @@ class LogImpl final : public Log {
   }
   LogPosition durable_end() const override { return reader_.durable_end(); }
   uint64_t cluster_id() const override { return options_.cluster_id; }
+  uint64_t birth_id() const override { return directory_.first_salt(); }
 
   LogStats stats() const override {
     const std::lock_guard lock(mutex_);

@@ -86,6 +86,8 @@ class Log {
   // Everything below is durable.
   [[nodiscard]] virtual LogPosition durable_end() const = 0;
   [[nodiscard]] virtual uint64_t cluster_id() const = 0;
+  // Random, never 0, born with the log and never changed: the salt of its first segment, which all others chain to.
+  [[nodiscard]] virtual uint64_t birth_id() const = 0;
   [[nodiscard]] virtual LogStats stats() const = 0;
 
   // Refuses new appends, waits for those taken, writes the last durable position. Idempotent. The listener isn't called

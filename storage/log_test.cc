@@ -58,6 +58,17 @@ TEST_P(LogOnFiles, GoesOnAppendingAfterACleanCloseInTheSameSegment) {
   EXPECT_EQ(log_->recovered(), prewrite(10, "a") + prewrite(11, "b"));
 }
 
+TEST_P(LogOnFiles, KeepsItsBirthIdWhichNoOtherLogHas) {
+  const uint64_t born = log_->log().birth_id();
+  EXPECT_NE(born, 0u);
+  log_->write(prewrite(10, "a"));
+  ASSERT_TRUE(log_->open().ok());
+  EXPECT_EQ(log_->log().birth_id(), born);
+  LogFixture other(*disk_, small_log_options(dir_ / "other"));
+  ASSERT_TRUE(other.open().ok());
+  EXPECT_NE(other.log().birth_id(), born);
+}
+
 TEST_P(LogOnFiles, ReadsAPrewriteBack) {
   const LogPosition a = log_->write(prewrite(10, "a"));
   const LogPosition b = log_->write(prewrite(11, "b"));
