@@ -62,7 +62,12 @@ absl::Status Pipeline::open_sink() {
     sink_failed_ = true;
     return position.status();
   }
-  const CommitTs start = std::max(options_.at_least, position->applied_through);
+  // A position beside the rows is exact: from anywhere else, rows would be missing or come twice.
+  const CommitTs start =
+      position->kept_with_the_rows ? position->applied_through : std::max(options_.at_least, position->applied_through);
+  if (start < options_.at_least)
+    spdlog::warn("the downstream's own position counts, not the start given: start={} given={} place={}", start,
+                 options_.at_least, position->place);
   spdlog::info("sink is open position={} at_least={} start={}", position->applied_through, options_.at_least, start);
   {
     const std::lock_guard lock(mutex_);

@@ -107,6 +107,18 @@ TEST_F(PipelineTest, AppliesTheMergedOrderAndEndsAtUntil) {
   EXPECT_TRUE(sink.closed);
 }
 
+TEST_F(PipelineTest, StartsAtThePositionBesideTheRowsWhateverElseWasGiven) {
+  sink.position = CommitTs(15);
+  sink.kept_with_the_rows = true;
+  options.at_least = CommitTs(25);
+  options.until = CommitTs(40);
+  for (const uint64_t ts : {10, 20, 30}) data(0, ts);
+  resolved_all(40);
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(started, CommitTs(15));
+  EXPECT_THAT(sink.submitted(), ElementsAre(20, 30));
+}
+
 TEST_F(PipelineTest, StartsAtTheLargestOfCheckpointAndSinkAndDropsWhatLiesBelow) {
   options.at_least = CommitTs(15);
   options.until = CommitTs(40);

@@ -14,13 +14,14 @@ namespace sluice::drainer {
 class RecordingSink : public Sink {
  public:
   CommitTs position;                       // what open() answers
+  bool kept_with_the_rows = false;         // as MySQL keeps it
   bool durable_at_once = true;             // else only flush() makes durable
   absl::Status refuse = absl::OkStatus();  // what submit() answers at `refuse_at`
   CommitTs refuse_at;
 
   absl::StatusOr<SinkPosition> open(CommitTs at_least) override {
     opened_at_least = at_least;
-    return SinkPosition{.applied_through = position};
+    return SinkPosition{.applied_through = position, .kept_with_the_rows = kept_with_the_rows, .place = "the test"};
   }
   absl::Status submit(std::shared_ptr<const Transaction> transaction) override {
     const std::lock_guard lock(mutex_);

@@ -1,8 +1,12 @@
 // The seam between the drainer's pipeline and what it writes to.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -16,7 +20,23 @@ namespace sluice::drainer {
 struct SinkPosition {
   // Every transaction at or below this commit ts is wholly in the downstream, none above it is: 0 when it has none.
   CommitTs applied_through;
+  // The downstream itself keeps the position, together with the rows: going on anywhere else would skip or repeat.
+  bool kept_with_the_rows = false;
+  // Where it is written, for errors that refuse it: "tidb_binlog.sluice_progress.commit_ts of cluster_id=7 at …".
+  std::string place{};
 };
+
+// What holds the sink up right now; for people, status pages and readiness.
+struct SinkHold {
+  std::string what;  // one line: "statement running on session 45: …", "the downstream root@db:3306: … (error 1290)"
+  std::chrono::steady_clock::time_point since{};
+  unsigned error = 0;  // the server's number, 0 without
+};
+
+// A status that asks for a new start from the downstream's own position: it holds less than was confirmed to us, and
+// the pumps may still have what it lost. Its code is one that a restart heals.
+[[nodiscard]] absl::Status rewind_error(std::string_view message);
+[[nodiscard]] bool asks_for_rewind(const absl::Status& status);
 
 // Applies transactions in the order given, each whole, and says how far they are durable.
 // Contract: after a crash at any point, open() returns a position from which going on repeats and loses nothing
@@ -44,6 +64,14 @@ class Sink {
 
   // The persisted position (INV-7).
   [[nodiscard]] virtual CommitTs durable_through() const = 0;
+
+  // What it has been waiting for longer than a moment: a downstream that isn't there or refuses to be written, a
+  // statement that doesn't come back. Nothing: it works, or has nothing to do. Any thread.
+  [[nodiscard]] virtual std::optional<SinkHold> hold() const { return std::nullopt; }
+
+  // A stop is wanted: submit() and flush() give up with CANCELLED while hold() says something, and work on otherwise.
+  // Any thread.
+  virtual void request_stop() {}
 
   // DDLs that change no row, have no counterpart downstream and were left out with a log line. Any thread.
   [[nodiscard]] virtual uint64_t ddls_left_out() const { return 0; }

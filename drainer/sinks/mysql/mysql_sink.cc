@@ -46,7 +46,9 @@ absl::StatusOr<SinkPosition> MysqlSink::open(CommitTs at_least) {
   note_durable();
   thread_ = std::thread([this] { work(); });
   pthread_setname_np(thread_.native_handle(), "mysql-sink");
-  return SinkPosition{progress_.position()};
+  return SinkPosition{.applied_through = progress_.position(),
+                      .kept_with_the_rows = true,
+                      .place = fmt::format("{} at {}", progress_.place(), options_.endpoint.to_string())};
 }
 
 absl::Status MysqlSink::submit(std::shared_ptr<const Transaction> transaction) {

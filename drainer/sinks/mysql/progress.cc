@@ -47,6 +47,9 @@ std::string owner_name() {
 std::string Progress::where_slot() const {
   return fmt::format("cluster_id={} AND slot={}", options_.cluster_id, options_.slot);
 }
+std::string Progress::place() const {
+  return "tidb_binlog.sluice_progress.commit_ts where " + where_slot();
+}
 std::string Progress::owner_lock() const {
   return fmt::format("'sluice.{}.{}'", options_.cluster_id, options_.slot);
 }

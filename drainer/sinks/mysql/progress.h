@@ -44,6 +44,8 @@ class Progress {
   void confirm(CommitTs through);
 
   [[nodiscard]] CommitTs position() const { return position_; }
+  // Where the position is written, for people: table, column and row.
+  [[nodiscard]] std::string place() const;
   [[nodiscard]] uint64_t epoch() const { return epoch_; }
   [[nodiscard]] const ProgressOptions& options() const { return options_; }
 
