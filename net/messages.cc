@@ -183,8 +183,8 @@ absl::StatusOr<Nack> decode_nack(ByteSpan body) {
   SLUICE_ASSIGN_OR_RETURN(const auto message, Message<fb::Nack>::parse(body, "nack"));
   Nack nack{.first = message->first(), .last = message->last(), .retryable = message->retryable()};
   if (nack.first > nack.last) return invalid("nack", fmt::format("range {} to {}", nack.first, nack.last));
-  SLUICE_ASSIGN_OR_RETURN(
-      nack.reason, enum_between(message->reason(), NackReason::no_space, NackReason::wrong_time, "nack", "reason"));
+  SLUICE_ASSIGN_OR_RETURN(nack.reason, enum_between(message->reason(), NackReason::no_space,
+                                                    NackReason::unknown_outcome, "nack", "reason"));
   SLUICE_RETURN_IF_ERROR(copy_text(message->text(), kTextBytesMax, "nack", nack.text));
   return nack;
 }

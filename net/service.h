@@ -55,7 +55,11 @@ enum class NackReason : uint8_t {
   aborted = 6,          // FATAL_ABORTED: the transaction was closed here
   unknown_prewrite = 7,
   bad_record = 8,
-  wrong_time = 9,  // progress sent to a pump that isn't in writer time
+  wrong_time = 9,  // progress sent to a pump that isn't in writer time; a ts too far above the clock in writer time
+  no_oracle = 10,  // no fresh oracle answer to judge by; retry
+  // It was being written when the log failed: it may be durable here, and nobody knows before a restart. Retry here;
+  // who goes elsewhere owes this pump a stray record (docs/architecture.md).
+  unknown_outcome = 11,
 };
 
 struct Nack {

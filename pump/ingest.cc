@@ -18,7 +18,22 @@ bool is_decision(RecordKind kind) {
 
 // Whether sending the same record again, here later or to another pump, can succeed.
 bool is_retryable(NackReason reason) {
-  return reason == NackReason::no_space || reason == NackReason::not_online || reason == NackReason::read_only;
+  switch (reason) {
+    case NackReason::no_space:
+    case NackReason::not_online:
+    case NackReason::read_only:
+    case NackReason::no_oracle:
+    case NackReason::unknown_outcome:
+      return true;
+    case NackReason::commit_too_low:
+    case NackReason::ahead_of_oracle:
+    case NackReason::aborted:
+    case NackReason::unknown_prewrite:
+    case NackReason::bad_record:
+    case NackReason::wrong_time:
+      return false;
+  }
+  return false;
 }
 
 Admission refusal(NackReason reason, std::string text) {
@@ -116,17 +131,17 @@ bool Ingest::oracle_allows(const WriterPtr& writer, Run& run) {
   if (run.oracle_asked || !time_.has_oracle() || run.largest <= time_.newest()) return true;
   run.oracle_asked = true;
   writer->asking = true;
-  // Without an answer process() refuses what lies above the newest one.
-  time_.ask([this, weak = std::weak_ptr(writer)](const absl::StatusOr<Tso>&) {
+  time_.ask([this, weak = std::weak_ptr(writer)](const absl::StatusOr<Tso>& answer) {
     const WriterPtr asked = weak.lock();
-    if (!asked) return;
+    if (!asked || asked->waiting.empty()) return;
+    asked->waiting.front().oracle_failed = answer.status();
     asked->asking = false;
     drain(asked);  // does nothing when the answer came at once, inside a drain
   });
   return !writer->asking;
 }
 
-std::optional<Admission> Ingest::refuse_early(const RecordHeader& header) const {
+std::optional<Admission> Ingest::refuse_early(const Run& run, const RecordHeader& header) const {
   if (is_decision(header.kind)) return refusal(NackReason::bad_record, "decisions are the pump's own records");
   if (header.is_payload() && state_ != NodeState::online)
     return refusal(NackReason::not_online, fmt::format("no online: {}", to_string(state_)));
@@ -134,11 +149,15 @@ std::optional<Admission> Ingest::refuse_early(const RecordHeader& header) const 
     return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}",
                                                        header.start_ts, to_string(time_.source())));
   const uint64_t largest = std::max(header.start_ts, header.commit_ts);
-  if (time_.has_oracle() && Tso(largest) > time_.newest())
-    return refusal(NackReason::ahead_of_oracle,
-                   fmt::format("timestamp {} is above the oracle's {}: take timestamps from this cluster's oracle",
-                               largest, time_.newest()));
-  return std::nullopt;
+  if (!time_.has_oracle() || Tso(largest) <= time_.newest()) return std::nullopt;
+  // An old answer can't tell a timestamp from the future from one that was given out since.
+  if (!run.oracle_failed.ok())
+    return refusal(NackReason::no_oracle,
+                   fmt::format("timestamp {} can't be judged, the oracle gave no fresh answer; it is retried: {}",
+                               largest, message_of(run.oracle_failed)));
+  return refusal(NackReason::ahead_of_oracle,
+                 fmt::format("timestamp {} is above the oracle's {}: take timestamps from this cluster's oracle",
+                             largest, time_.newest()));
 }
 
 void Ingest::process(Writer& writer, Run& run) {
@@ -153,7 +172,7 @@ void Ingest::process(Writer& writer, Run& run) {
     NackJoiner nacks(*writer.peer);
     for (size_t i = 0; i < run.records.size(); ++i) {
       const RecordHeader& header = run.records[i].header;
-      auto early = refuse_early(header);
+      auto early = refuse_early(run, header);
       Admission admission = early ? *std::move(early) : order_.sorter().admit(header);
       if (admission.verdict == Verdict::refuse) {
         ++counters_.refused;

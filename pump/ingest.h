@@ -64,6 +64,7 @@ class Ingest {
     Tso largest;
     Time arrived;
     bool oracle_asked = false;
+    absl::Status oracle_failed;  // what came in place of an answer asked for after the arrival
   };
   struct Writer {
     net::PeerPtr peer;
@@ -93,7 +94,7 @@ class Ingest {
   bool oracle_allows(const WriterPtr& writer, Run& run);
   void process(Writer& writer, Run& run);
   // A refusal that needs no look at the order.
-  [[nodiscard]] std::optional<Admission> refuse_early(const RecordHeader& header) const;
+  [[nodiscard]] std::optional<Admission> refuse_early(const Run& run, const RecordHeader& header) const;
   // Sequences [first, last] were admitted; `accepted` is what of them the log shall take, maybe nothing.
   void append(Writer& writer, Unacked entry, std::string accepted);
   void refuse(Writer& writer, const Unacked& entry, const absl::Status& why);

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/tso.h"
+#include "pump/bound_file.h"
 #include "pump/tso_allocator.h"
 #include "pump/worker.h"
 
@@ -28,29 +29,36 @@ class Oracle {
   virtual void take(uint32_t count, Answer answer) = 0;
 };
 
-// Persists its bound in one small file, ahead of what it gives out, on `worker`; blocks on the disk itself only when
-// the bound is used up (at the start, and when the clock leaps).
+// Persists its bound ahead of what it gives out, on `worker`; blocks on the disk itself only when the bound is used up
+// (at the start, and when the clock leaps).
 class EmbeddedOracle final : public Oracle {
  public:
   using PostToLoop = std::function<void(std::function<void()>)>;
+  // Errors:   DATA_LOSS a damaged bound; FAILED_PRECONDITION a clock more than a year beyond the bound.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<EmbeddedOracle>> open(std::filesystem::path file, Clock& clock,
                                                                             Worker& worker, PostToLoop post);
 
   // Only timestamps above `ts` are given out.
   void raise(Tso ts) { allocator_.raise(ts); }
   void take(uint32_t count, Answer answer) override;
+  // Gives out no more, and leaves the exact bound, so that a clean restart costs nothing. Waits for the worker.
+  [[nodiscard]] absl::Status close();
 
  private:
-  EmbeddedOracle(std::filesystem::path file, uint64_t bound_ms, Clock& clock, Worker& worker, PostToLoop post);
+  EmbeddedOracle(std::unique_ptr<BoundFile> file, Clock& clock, Worker& worker, PostToLoop post);
   void refill(uint64_t bound_ms);
-  [[nodiscard]] absl::Status extend_now();
+  [[nodiscard]] absl::Status extend_now(uint64_t now_ms);
+  [[nodiscard]] uint64_t read_clock();
 
-  const std::filesystem::path file_;
+  const std::shared_ptr<BoundFile> file_;  // shared with the worker's job
   Clock& clock_;
   Worker& worker_;
   const PostToLoop post_;
+  BelievedClock believed_;
+  bool leap_said_ = false;
   TsoAllocator allocator_;
-  uint64_t refilling_to_ms_ = 0;                                // 0: no refill under way
+  bool refilling_ = false;
+  bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // what is posted may come after the end
 };
 

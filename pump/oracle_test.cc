@@ -3,8 +3,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include <csignal>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/status.h"
 #include "pump/durable_file.h"
@@ -17,7 +21,7 @@ using testing::HasSubstr;
 TEST(TsoAllocator, GivesOutNothingAboveTheDurableBound) {
   TsoAllocator allocator(0);
   EXPECT_FALSE(allocator.allocate(1, 1000).has_value());
-  ASSERT_EQ(allocator.wanted_bound(1000), 11'000u);
+  ASSERT_EQ(allocator.wanted_bound(1000), 4'000u);
   allocator.bound_is_durable(11'000);
   EXPECT_EQ(allocator.allocate(1, 1000), compose_tso(1000, 0));
   EXPECT_FALSE(allocator.allocate(1, 11'000).has_value());
@@ -43,8 +47,32 @@ TEST(TsoAllocator, StartsAboveEverythingThatItGaveOutBefore) {
 TEST(TsoAllocator, AsksForTheNextBoundBeforeThisOneIsUsedUp) {
   TsoAllocator allocator(0);
   allocator.bound_is_durable(11'000);
-  EXPECT_FALSE(allocator.wanted_bound(5'999).has_value());
-  EXPECT_EQ(allocator.wanted_bound(6'000), 16'000u);
+  EXPECT_FALSE(allocator.wanted_bound(9'499).has_value());
+  EXPECT_EQ(allocator.wanted_bound(9'500), 12'500u);
+}
+
+// Each life takes one timestamp and is killed; the clock stands.
+TEST(TsoAllocator, DoesNotRunAwayFromTheClockThoughItIsKilledAgainAndAgain) {
+  uint64_t bound_ms = 0;
+  for (int life = 0; life < 50; ++life) {
+    TsoAllocator allocator(bound_ms);
+    if (const auto wanted = allocator.wanted_bound(1'000'000)) allocator.bound_is_durable(bound_ms = *wanted);
+    ASSERT_TRUE(allocator.allocate(1, 1'000'000).has_value());
+    EXPECT_LE(allocator.last_ms(), 1'000'000 + TsoAllocator::kBoundAheadMs + life * TsoAllocator::kStepMs);
+  }
+}
+
+TEST(BelievedClock, DoesNotFollowALeapOfADayAndSaysHowFarItWent) {
+  const std::chrono::steady_clock::time_point start{};
+  BelievedClock clock(1'000, start);
+  const uint64_t years = 10ull * 366 * 24 * 3600 * 1000;
+  EXPECT_EQ(clock.read(2'000, start + std::chrono::seconds(1)), 2'000u);
+  EXPECT_EQ(clock.read(3'000 + years, start + std::chrono::seconds(2)), 3'000u);
+  EXPECT_EQ(clock.leapt_ms(), years);
+  EXPECT_EQ(clock.read(4'000, start + std::chrono::seconds(3)), 4'000u);
+  EXPECT_EQ(clock.leapt_ms(), 0u);
+  EXPECT_EQ(clock.read(3'604'000, start + std::chrono::seconds(4)), 3'604'000u);  // an hour: a suspended machine
+  EXPECT_EQ(clock.read(10, start + std::chrono::seconds(5)), 10u);
 }
 
 class FakeClock final : public Clock {
@@ -66,6 +94,10 @@ struct EmbeddedOracleFixture : testing::Test {
 
   [[nodiscard]] absl::StatusOr<std::unique_ptr<EmbeddedOracle>> open() {
     return EmbeddedOracle::open(dir / "oracle", clock, worker, [](const std::function<void()>&) {});
+  }
+  [[nodiscard]] uint64_t bound_on_disk() const {
+    const auto file = BoundFile::open(dir / "oracle");
+    return file.ok() ? (*file)->bound_ms() : 0;
   }
   static Tso take(Oracle& oracle) {
     Tso taken;
@@ -93,7 +125,67 @@ TEST_F(EmbeddedOracleTest, GoesOnWhenTheClockLeapsBeyondTheBound) {
   ASSERT_TRUE(oracle.ok());
   clock.wall_ms = 1'000'000;
   EXPECT_EQ(take(**oracle), compose_tso(1'000'000, 0));
-  EXPECT_EQ(read_small_file(dir / "oracle").value_or(""), "1010000\n");
+  EXPECT_EQ(bound_on_disk(), 1'003'000u);
+}
+
+TEST_F(EmbeddedOracleTest, LeavesTheExactBoundAtACleanStop) {
+  auto oracle = open();
+  ASSERT_TRUE(oracle.ok());
+  const Tso last = take(**oracle);
+  ASSERT_TRUE((*oracle)->close().ok());
+  oracle->reset();
+  EXPECT_EQ(bound_on_disk(), last.physical_ms() + 1);
+  auto again = open();
+  ASSERT_TRUE(again.ok());
+  EXPECT_GT(take(**again), last);
+}
+
+// A limit of 0 bytes a file, which root obeys too, refuses what a full disk refuses: bytes that a file doesn't have.
+TEST_F(EmbeddedOracleTest, GoesOnWhileTheDiskTakesNoNewBytes) {
+  auto oracle = open();
+  ASSERT_TRUE(oracle.ok());
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit limit{.rlim_cur = 2 * kBoundBlockBytes, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  std::ofstream(dir / "other") << std::string(3 * kBoundBlockBytes, 'x');
+  std::filesystem::remove(dir / "oracle");  // its name is gone: replacing it would need a new file
+  clock.wall_ms = 1'000'000;
+  EXPECT_EQ(take(**oracle), compose_tso(1'000'000, 0));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_LE(std::filesystem::file_size(dir / "other"), 2 * kBoundBlockBytes);
+  EXPECT_FALSE(std::filesystem::exists(dir / "oracle"));
+}
+
+TEST_F(EmbeddedOracleTest, TakesOverTheBoundOfTheFirstVersion) {
+  std::ofstream(dir / "oracle") << "70000\n";
+  auto oracle = open();
+  ASSERT_TRUE(oracle.ok()) << oracle.status();
+  EXPECT_GT(take(**oracle), compose_tso(70'000, 0));
+  EXPECT_EQ(std::filesystem::file_size(dir / "oracle"), 2 * kBoundBlockBytes);
+}
+
+TEST_F(EmbeddedOracleTest, RefusesAClockThatIsMoreThanAYearAhead) {
+  ASSERT_TRUE(open().ok());
+  clock.wall_ms += int64_t{400} * 24 * 3600 * 1000;
+  const auto refused = open();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(message_of(refused.status())), HasSubstr("remove"));
+}
+
+TEST(BoundFile, WritesABlockAsItsPageShows) {
+  const std::string block = encode_bound({.sequence = 7, .bound_ms = 1795494066016});
+  EXPECT_EQ(block.substr(0, block.find('\n') + 1), "oracle 2 7 1795494066016 2c3186849d40fe9b\n");
+  EXPECT_EQ(decode_bound(block).value_or(BoundEntry{}), (BoundEntry{.sequence = 7, .bound_ms = 1795494066016}));
+}
+
+TEST_F(EmbeddedOracleTest, TakesTheOtherBoundWhenOneIsTornAndTheLaterOfTwo) {
+  std::ofstream(dir / "oracle") << encode_bound({.sequence = 4, .bound_ms = 9'000})
+                                << encode_bound({.sequence = 5, .bound_ms = 2'000});
+  EXPECT_EQ(bound_on_disk(), 2'000u);
+  std::fstream(dir / "oracle", std::ios::in | std::ios::out).seekp(kBoundBlockBytes + 12) << 'x';
+  EXPECT_EQ(bound_on_disk(), 9'000u);
 }
 
 TEST_F(EmbeddedOracleTest, RefusesADamagedBound) {

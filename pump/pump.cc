@@ -22,16 +22,16 @@ storage::DiskBackend backend_of(const PumpOptions& options) {
 
 }  // namespace
 
-Pump::Pump(PumpOptions options, Clock& clock)
-    : options_(std::move(options)), clock_(clock), loop_("pump-loop"), relay_(poster()) {}
+Pump::Pump(PumpOptions options, Clock& clock, PumpSeams seams)
+    : options_(std::move(options)), clock_(clock), seams_(seams), loop_("pump-loop"), relay_(poster()) {}
 
 std::function<void(std::function<void()>)> Pump::poster() {
   return [this](std::function<void()> work) { loop_.post(std::move(work)); };
 }
 
-absl::StatusOr<std::unique_ptr<Pump>> Pump::start(PumpOptions options, Clock& clock) {
+absl::StatusOr<std::unique_ptr<Pump>> Pump::start(PumpOptions options, Clock& clock, PumpSeams seams) {
   SLUICE_RETURN_IF_ERROR(check_options(options));
-  std::unique_ptr<Pump> pump(new Pump(std::move(options), clock));
+  std::unique_ptr<Pump> pump(new Pump(std::move(options), clock, seams));
   SLUICE_RETURN_IF_ERROR(pump->open());
   return pump;
 }
@@ -57,23 +57,25 @@ absl::Status Pump::open_folder_and_oracle() {
     oracle_ = std::move(remote);
   }
   SLUICE_ASSIGN_OR_RETURN(folder_, DataFolder::open(folder));
-  if (!oracle_ && folder_->meta().time != net::TimeSource::writer) {
+  if (!oracle_ && seams_.oracle == nullptr && folder_->meta().time != net::TimeSource::writer) {
     SLUICE_ASSIGN_OR_RETURN(oracle_, EmbeddedOracle::open(folder_->oracle_file(), clock_, bound_writer_, poster()));
   }
-  time_ = std::make_unique<Timekeeper>(*folder_, oracle_.get());
+  time_ = std::make_unique<Timekeeper>(*folder_, seams_.oracle != nullptr ? seams_.oracle : oracle_.get());
   order_ = std::make_unique<CommitOrder>(*time_, clock_);
   return absl::OkStatus();
 }
 
 absl::Status Pump::open_log() {
-  SLUICE_ASSIGN_OR_RETURN(disk_, storage::open_disk(backend_of(options_)));
+  if (seams_.disk == nullptr) {
+    SLUICE_ASSIGN_OR_RETURN(disk_, storage::open_disk(backend_of(options_)));
+  }
   storage::LogOptions log;
   log.dir = folder_->log_dir();
   log.cluster_id = folder_->meta().cluster_id;
   log.segment_bytes = static_cast<uint32_t>(options_.segment_bytes);
-  SLUICE_ASSIGN_OR_RETURN(log_, storage::Log::open(log, *disk_, relay_, [this](const storage::DurableRun& run) {
-                            return order_->replay(run);
-                          }));
+  SLUICE_ASSIGN_OR_RETURN(log_,
+                          storage::Log::open(log, seams_.disk != nullptr ? *seams_.disk : *disk_, relay_,
+                                             [this](const storage::DurableRun& run) { return order_->replay(run); }));
   // A clock that was set back must not make timestamps that the log has already.
   if (auto* embedded = dynamic_cast<EmbeddedOracle*>(oracle_.get()))
     embedded->raise(order_->sorter().largest_durable());
@@ -175,6 +177,11 @@ absl::Status Pump::stop() {
   if (server_) server_->stop();
   absl::Status status = log_ ? log_->close() : absl::OkStatus();
   reader_.stop();
+  if (auto* embedded = dynamic_cast<EmbeddedOracle*>(oracle_.get()); embedded != nullptr) {
+    absl::Status left;
+    loop_.run_and_wait([&] { left = embedded->close(); });
+    if (!left.ok()) spdlog::warn("the oracle's bound stays ahead error=\"{}\"", message_of(left));
+  }
   bound_writer_.stop();
   // The timer is the loop's, and the acks of what close() made durable have been posted before this.
   if (ticker_) loop_.run_and_wait([this] { ticker_->cancel(); });

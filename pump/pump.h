@@ -33,9 +33,16 @@
 
 namespace sluice::pump {
 
+// What tests put in place of the outside world; borrowed.
+struct PumpSeams {
+  storage::Disk* disk = nullptr;  // of the log
+  Oracle* oracle = nullptr;       // used unless time is the writers'
+};
+
 class Pump final : private net::NodeService {
  public:
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Pump>> start(PumpOptions options, Clock& clock);
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Pump>> start(PumpOptions options, Clock& clock,
+                                                                   PumpSeams seams = {});
   ~Pump() override;  // stops
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
@@ -52,7 +59,7 @@ class Pump final : private net::NodeService {
   [[nodiscard]] absl::Status stop();
 
  private:
-  Pump(PumpOptions options, Clock& clock);
+  Pump(PumpOptions options, Clock& clock, PumpSeams seams);
   [[nodiscard]] absl::Status open();
   [[nodiscard]] absl::Status open_folder_and_oracle();
   [[nodiscard]] absl::Status open_log();
@@ -86,16 +93,17 @@ class Pump final : private net::NodeService {
   // In the order of construction; stop() takes them down in reverse.
   const PumpOptions options_;
   Clock& clock_;
+  const PumpSeams seams_;
   std::string host_;
   net::EventLoop loop_;
   Worker bound_writer_{"pump-bound"};
   Worker reader_{"pump-read"};
   std::unique_ptr<DataFolder> folder_;
-  std::unique_ptr<Oracle> oracle_;  // null: writer time
+  std::unique_ptr<Oracle> oracle_;  // null: writer time, or the seam's
   std::unique_ptr<Timekeeper> time_;
   std::unique_ptr<CommitOrder> order_;
   DurableRelay relay_;
-  std::unique_ptr<storage::Disk> disk_;
+  std::unique_ptr<storage::Disk> disk_;  // null: the seam's
   std::unique_ptr<storage::Log> log_;
   Metrics metrics_;
   std::unique_ptr<Ingest> ingest_;

@@ -21,8 +21,8 @@ constexpr std::chrono::seconds kPatience{30};
 
 struct Fixture : testing::Test {
   std::filesystem::path dir =
-      testing::TempDir() +
-      fmt::format("pump_identity_test.{}.{}", ::getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
+      testing::TempDir() + fmt::format("pump_identity_test.{}.{}", ::getpid(),
+                                       testing::UnitTest::GetInstance()->current_test_info()->name());
   SystemClock clock;
   net::EventLoop loop{"test-clients"};
   std::unique_ptr<Pump> pump;
