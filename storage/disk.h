@@ -2,8 +2,9 @@
 // Contract: a durable write that returned its bytes survives power loss, if the device honours flushes; so does
 //           everything written before a sync() that returned OK, and every name before a sync_dir() that did.
 // Threads:  any.
-// Errors:   RESOURCE_EXHAUSTED no space; NOT_FOUND, ALREADY_EXISTS by name; UNAVAILABLE whatever else the system
-//           answers.
+// Owns:     what its files need: they must not outlive it.
+// Errors:   RESOURCE_EXHAUSTED space, memory or file descriptors are lacking: the same call may succeed later;
+//           NOT_FOUND, ALREADY_EXISTS by name; UNAVAILABLE whatever else the system answers.
 #pragma once
 
 #include <chrono>
@@ -60,6 +61,8 @@ class Disk {
   [[nodiscard]] virtual absl::Status rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
   [[nodiscard]] virtual absl::Status remove(const std::filesystem::path& file) = 0;
   [[nodiscard]] virtual absl::Status sync_dir(const std::filesystem::path& dir) = 0;
+  // Takes what durable writes of the calling thread need, so that it can't be lacking later.
+  [[nodiscard]] virtual absl::Status attach_thread() { return absl::OkStatus(); }
   [[nodiscard]] virtual std::string_view backend() const = 0;
 };
 

@@ -19,6 +19,8 @@ class DurableWriter {
   virtual ~DurableWriter() = default;
   // As pwrite(2): bytes written, or minus an errno. What it returned is durable.
   [[nodiscard]] virtual ssize_t write(int fd, uint64_t offset, ByteSpan bytes) = 0;
+  // 0, or minus an errno. Takes early what the calling thread's writes need.
+  [[nodiscard]] virtual int attach_thread() { return 0; }
   [[nodiscard]] virtual std::string_view name() const = 0;
 };
 

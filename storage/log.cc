@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -67,7 +68,8 @@ class LogImpl final : public Log {
         preparer_(disk, {.dir = options_.dir,
                          .segment_bytes = options_.segment_bytes,
                          .ahead_bytes = options_.ahead_bytes,
-                         .first_sequence = recovered.next_sequence}),
+                         .first_sequence = recovered.next_sequence,
+                         .shortage_retry_every = options_.shortage_retry_every}),
         reader_(disk, options_.dir, directory_),
         writer_({.cluster_id = options_.cluster_id,
                  .segment_bytes = options_.segment_bytes,
@@ -86,11 +88,14 @@ class LogImpl final : public Log {
   absl::Status start() {
     SLUICE_RETURN_IF_ERROR(writer_.ensure_segment());
     preparer_.start();
-    thread_ = std::thread([this] {
+    std::promise<absl::Status> attached;
+    thread_ = std::thread([this, &attached] {
       pthread_setname_np(pthread_self(), "log");
-      run();
+      const absl::Status status = disk_.attach_thread();
+      attached.set_value(status);
+      if (status.ok()) run();
     });
-    return absl::OkStatus();
+    return attached.get_future().get();
   }
 
   absl::StatusOr<Ticket> append(std::string run) override {
@@ -98,11 +103,13 @@ class LogImpl final : public Log {
     const std::lock_guard lock(mutex_);
     SLUICE_RETURN_IF_ERROR(failed_);
     if (closing_) return absl::UnavailableError("the log is closed");
-    if (queued_bytes_ != 0 && queued_bytes_ + run.size() > options_.queue_bytes_max)
+    if (run.size() > options_.queue_bytes_max)
+      return absl::InvalidArgumentError(
+          fmt::format("a run of {} bytes; at most {} are taken at once", run.size(), options_.queue_bytes_max));
+    if (queued_bytes_ + run.size() > options_.queue_bytes_max)
       return absl::ResourceExhaustedError(fmt::format("{} bytes wait for the disk, at most {} may; retry later",
                                                       queued_bytes_, options_.queue_bytes_max));
-    if (preparer_.out_of_space() && queued_bytes_ + run.size() + options_.batch_bytes_max > preparer_.prepared_bytes())
-      return absl::ResourceExhaustedError("the disk is full: free space and appends go on by themselves; retry later");
+    SLUICE_RETURN_IF_ERROR(refuse_while_short(run.size()));
     queued_bytes_ += run.size();
     pending_.push_back({.ticket = ++last_ticket_, .records = std::move(run)});
     work_.notify_one();
@@ -121,6 +128,8 @@ class LogImpl final : public Log {
     LogStats stats = stats_;
     stats.segments = directory_.size();
     stats.preparer_stalls = preparer_.stalls();
+    if (stats.shortage.empty()) stats.shortage = message_of(preparer_.shortage());
+    stats.queued_bytes = queued_bytes_;
     stats.backend = std::string(disk_.backend());
     return stats;
   }
@@ -131,8 +140,8 @@ class LogImpl final : public Log {
       closing_ = true;
     }
     work_.notify_all();
-    // A full disk must not hold up the exit: what waits for space was not acknowledged.
-    preparer_.give_up_when_full();
+    // A shortage must not hold up the exit: what waits for its end was not acknowledged.
+    preparer_.give_up_when_short();
     if (thread_.joinable()) thread_.join();
     preparer_.stop();
     lock_.reset();
@@ -156,12 +165,48 @@ class LogImpl final : public Log {
     return tail;
   }
 
+  // Says once that appends are refused, and once that they are taken again.
+  absl::Status refuse_while_short(size_t run_bytes) {
+    absl::Status lacking = preparer_.shortage();
+    if (!lacking.ok() && queued_bytes_ + run_bytes + options_.batch_bytes_max <= preparer_.prepared_bytes())
+      lacking = absl::OkStatus();  // it lasts a while yet
+    if (!lacking.ok() && !std::exchange(refusing_, true))
+      spdlog::warn("appends are refused until the shortage is over; they are taken again by themselves reason=\"{}\"",
+                   message_of(lacking));
+    if (lacking.ok() && std::exchange(refusing_, false)) spdlog::info("the shortage is over, appends are taken again");
+    if (lacking.ok()) return lacking;
+    return absl::ResourceExhaustedError(fmt::format(
+        "the log can't grow: {}. It goes on by itself when that is over; retry later", message_of(lacking)));
+  }
+
   void run() {
     std::deque<PendingRun> batch_from;
     while (wait_for_work(batch_from)) {
       const absl::Status status = batch_from.empty() ? write_watermark() : write_batch(batch_from);
+      if (absl::IsResourceExhausted(status)) {
+        if (wait_out_shortage(status)) continue;
+        // Everything taken is durable; the next open has to do without the last watermark.
+        if (batch_from.empty()) return;
+      }
       if (!status.ok()) return fail(status, std::move(batch_from));
+      end_shortage();
     }
+  }
+
+  // False: the log is being closed, and nobody waits for better times.
+  bool wait_out_shortage(const absl::Status& why) {
+    std::unique_lock lock(mutex_);
+    if (closing_) return false;
+    if (stats_.shortage.empty())
+      spdlog::warn("the log waits and tries again by itself; nothing is lost reason=\"{}\"", message_of(why));
+    stats_.shortage = message_of(why);
+    work_.wait_for(lock, options_.shortage_retry_every, [this] { return closing_; });
+    return true;
+  }
+
+  void end_shortage() {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(stats_.shortage, {}).empty()) spdlog::info("the log goes on");
   }
 
   // Natural group commit: whatever arrived while the last write ran. False: closed and nothing is left to do.
@@ -197,9 +242,10 @@ class LogImpl final : public Log {
 
   void publish(size_t durable_bytes) {
     const std::lock_guard lock(mutex_);
-    const uint64_t recovered = stats_.recovered_bytes_read;
+    const LogStats before = std::move(stats_);
     stats_ = writer_.stats();
-    stats_.recovered_bytes_read = recovered;
+    stats_.recovered_bytes_read = before.recovered_bytes_read;
+    stats_.shortage = before.shortage;
     queued_bytes_ -= durable_bytes;
   }
 
@@ -234,6 +280,7 @@ class LogImpl final : public Log {
   uint64_t queued_bytes_ = 0;
   Ticket last_ticket_ = 0;
   bool closing_ = false;
+  bool refusing_ = false;
   absl::Status failed_;
   LogStats stats_;
 

@@ -4,9 +4,9 @@
 //           reported, never skipped and never cut (INV-5).
 // Threads:  append() and the readers from any thread; the listener is called on the log thread.
 // Owns:     the data folder's log files and its lock. Borrows the LogListener, which must outlive it.
-// Errors:   RESOURCE_EXHAUSTED when the queue is full, or when no prepared space is left and none can be made (retry
-//           later); UNAVAILABLE after a failed write or sync, sticky until restart: reads go on, appends are refused
-//           with the reason.
+// Errors:   RESOURCE_EXHAUSTED when the queue is full, or when no prepared space is left and none can be made for want
+//           of space, memory or file descriptors (retry later: the log goes on by itself); UNAVAILABLE after a failed
+//           write or sync, sticky until restart: reads go on, appends are refused with the reason.
 // Limits:   kRecordBytesMax a record; append() refuses beyond queue_bytes_max.
 // Format:   docs/formats/segment.md, docs/formats/record.md
 #pragma once
@@ -38,6 +38,7 @@ struct LogOptions {
   uint64_t queue_bytes_max = 64u << 20;  // appended and not yet durable
   uint64_t ahead_bytes = 64u << 20;      // kept written with zeros ahead of the appends, over segment borders
   std::chrono::milliseconds idle_watermark_after{50};
+  std::chrono::milliseconds shortage_retry_every{200};  // of descriptors, memory, space
 };
 
 // Whole records back to back, at consecutive positions from `position`; valid during the call.
@@ -62,6 +63,8 @@ struct LogStats {
   uint64_t batches = 0, writes = 0, bytes_written = 0, record_bytes = 0, watermarks = 0, segments = 0,
            recovered_bytes_read = 0;
   uint64_t preparer_stalls = 0;  // times the log thread waited for written space
+  uint64_t queued_bytes = 0;     // appended and not yet durable
+  std::string shortage;          // of what the log lacks and waits for; empty: nothing
   std::string backend;           // "io_uring", "pwritev2", "simulated"
 };
 
@@ -74,7 +77,8 @@ class Log {
                                                                  const Replay& replay);
   virtual ~Log() = default;
 
-  // Takes a checked run of whole records. INVALID_ARGUMENT for anything but whole records.
+  // Takes a checked run of whole records. INVALID_ARGUMENT for anything but whole records, and
+  // for more than queue_bytes_max.
   [[nodiscard]] virtual absl::StatusOr<Ticket> append(std::string run) = 0;
 
   // Appends to `out` the record at `position`, or, when it is the first part of a large prewrite, all its parts.

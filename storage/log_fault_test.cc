@@ -142,6 +142,38 @@ TEST_F(LogFault, NeighboursAreServedFromOneLargeRead) {
   EXPECT_EQ(disk_.calls(Call::read), reads + 1);
 }
 
+TEST_F(LogFault, OneGiantRunDoesNotPassTheQueueLimit) {
+  log_.options().queue_bytes_max = 1000;
+  ASSERT_TRUE(log_.open().ok());
+  const absl::Status refused = log_.log().append(prewrite(1, std::string(1000, 'a'))).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;  // a retry would never be taken
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("at most 1000"));
+}
+
+TEST_F(LogFault, ClosingWaitsForADiskThatStalls) {
+  disk_.inject(Call::write_durable, 0, {.effect = Effect::stall});
+  std::string accepted;
+  for (uint64_t i = 1; i <= 3; ++i) {
+    accepted += prewrite(i, "slow");
+    ASSERT_TRUE(log_.log().append(prewrite(i, "slow")).ok());
+    disk_.wait_for_stall();
+  }
+  absl::Status closed = absl::UnknownError("close() didn't return");
+  std::thread closing([&] { closed = log_.log().close(); });
+  until([&] {  // it refuses more, so it waits
+    const absl::Status late = log_.log().append(prewrite(9, "late")).status();
+    if (late.ok()) accepted += prewrite(9, "late");
+    return absl::IsUnavailable(late);
+  });
+  EXPECT_EQ(log_.listener().records(), "");
+  disk_.release();
+  closing.join();
+  EXPECT_TRUE(closed.ok()) << closed;
+  EXPECT_EQ(log_.listener().records(), accepted);
+  ASSERT_TRUE(log_.open().ok());
+  EXPECT_EQ(log_.recovered(), accepted);
+}
+
 TEST_F(LogFault, RefusesBeyondTheQueueLimit) {
   log_.options().queue_bytes_max = 1000;
   log_.options().idle_watermark_after = std::chrono::hours(1);

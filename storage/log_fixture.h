@@ -43,6 +43,10 @@ class RecordingListener final : public LogListener {
     changed_.wait(lock, [&] { return !failed_.ok(); });
     return failed_;
   }
+  [[nodiscard]] absl::Status failure() const {
+    const std::lock_guard lock(mutex_);
+    return failed_;
+  }
   [[nodiscard]] std::string records() const {
     const std::lock_guard lock(mutex_);
     return records_;

@@ -43,31 +43,40 @@ absl::Status LogWriter::ensure_segment() {
   return file_ != nullptr ? absl::OkStatus() : roll();
 }
 
+absl::Status LogWriter::finally(absl::Status status) {
+  if (!status.ok() && !absl::IsResourceExhausted(status)) failed_ = status;
+  return status;
+}
+
 absl::Status LogWriter::roll() {
-  SLUICE_ASSIGN_OR_RETURN(const SegmentPreparer::Prepared next, preparer_.activate());
-  SegmentHeader header{.cluster_id = options_.cluster_id,
-                       .salt = options_.new_salt(),
-                       .sequence = next.sequence,
-                       .segment_bytes = options_.segment_bytes,
-                       .batch_bytes_max = options_.batch_bytes_max,
-                       .first_batch_sequence = next_batch_sequence_,
-                       .previous_end = durable_end_,
-                       .previous_hash = last_hash_};
+  if (!next_) {
+    SLUICE_ASSIGN_OR_RETURN(const SegmentPreparer::Prepared prepared, preparer_.activate());
+    next_ = Next{.prepared = prepared,
+                 .header = {.cluster_id = options_.cluster_id,
+                            .salt = options_.new_salt(),
+                            .sequence = prepared.sequence,
+                            .segment_bytes = options_.segment_bytes,
+                            .batch_bytes_max = options_.batch_bytes_max,
+                            .first_batch_sequence = next_batch_sequence_,
+                            .previous_end = durable_end_,
+                            .previous_hash = last_hash_}};
+  }
+  const SegmentHeader& header = next_->header;
   AlignedBuffer block(kBlockBytes);
   encode_segment_header(header, block.data());
   uint64_t calls = 0;
-  failed_ = write_fully(*next.file, 0, block.span(), WriteMode::plain, calls);
-  if (failed_.ok()) failed_ = next.file->sync();
-  SLUICE_RETURN_IF_ERROR(failed_);
-  directory_.add({.sequence = next.sequence, .salt = header.salt, .batch_bytes_max = header.batch_bytes_max},
+  SLUICE_RETURN_IF_ERROR(finally(write_fully(*next_->prepared.file, 0, block.span(), WriteMode::plain, calls)));
+  SLUICE_RETURN_IF_ERROR(finally(next_->prepared.file->sync()));
+  directory_.add({.sequence = header.sequence, .salt = header.salt, .batch_bytes_max = header.batch_bytes_max},
                  durable_end_.offset());
-  file_ = next.file;
-  sequence_ = next.sequence;
+  file_ = std::move(next_->prepared.file);
+  sequence_ = header.sequence;
   offset_ = kSegmentDataStart;
   data_limit_ = header.data_end();
   salt_ = header.salt;
   batch_bytes_max_ = header.batch_bytes_max;
   recorded_ = durable_end_;  // by the header just written
+  next_.reset();
   return absl::OkStatus();
 }
 
@@ -157,10 +166,10 @@ absl::Status LogWriter::write_batch(BatchHeader& header) {
   encode_batch_header(header, salt_, buffer_.data());
   std::memset(buffer_.data() + header.used_bytes, 0, header.batch_bytes - header.used_bytes);
   SLUICE_RETURN_IF_ERROR(preparer_.wait_written(offset_ + header.batch_bytes));
-  // One write in flight, so everything before it is durable; and never a second try: what a failed sync left is
-  // unknown.
-  failed_ = write_fully(*file_, offset_, buffer_.span().first(header.batch_bytes), WriteMode::durable, stats_.writes);
-  SLUICE_RETURN_IF_ERROR(failed_);
+  // One write in flight, so everything before it is durable; and no second try after a failure: what a failed sync left
+  // is unknown. After a shortage the next try writes all of it again, at least these records, so it leaves nothing.
+  SLUICE_RETURN_IF_ERROR(finally(
+      write_fully(*file_, offset_, buffer_.span().first(header.batch_bytes), WriteMode::durable, stats_.writes)));
   offset_ += header.batch_bytes;
   preparer_.appended(offset_);
   ++next_batch_sequence_;

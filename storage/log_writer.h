@@ -5,14 +5,16 @@
 // Threads:  one: the log thread, or the one that opens the log. Step by step without any thread, which is how crashes
 //           are simulated.
 // Owns:     the active segment's file. Borrows the preparer and the directory, which must outlive it.
-// Errors:   the first failed write or roll is final: every later call returns it. CANCELLED, RESOURCE_EXHAUSTED: from
-//           the preparer, not final.
+// Errors:   the first failed write or roll is final: every later call returns it. RESOURCE_EXHAUSTED (space, memory,
+//           descriptors) and the preparer's CANCELLED aren't: nothing was acknowledged, and the next call writes the
+//           same place again, whole.
 // Format:   docs/formats/segment.md
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <absl/status/status.h>
@@ -76,6 +78,8 @@ class LogWriter {
 
  private:
   [[nodiscard]] absl::Status roll();
+  // Keeps a failure that is final.
+  [[nodiscard]] absl::Status finally(absl::Status status);
   [[nodiscard]] absl::Status roll_unless_fits(uint64_t batch_bytes);
   [[nodiscard]] absl::Status write_batch(BatchHeader& header);
   uint32_t fill(const std::deque<PendingRun>& pending, uint32_t limit, BatchHeader& header);
@@ -86,6 +90,11 @@ class LogWriter {
   SegmentDirectory& directory_;
   AlignedBuffer buffer_;
   std::shared_ptr<DiskFile> file_;
+  struct Next {
+    SegmentPreparer::Prepared prepared;
+    SegmentHeader header;
+  };
+  std::optional<Next> next_;  // being activated: its header may be on disk already
   uint32_t sequence_ = 0;
   uint32_t offset_ = 0;
   uint32_t data_limit_ = 0;  // of the active segment

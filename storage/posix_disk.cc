@@ -14,6 +14,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/status.h"
+#include "storage/descriptor_reserve.h"
 #include "storage/disk.h"
 #include "storage/durable_writer.h"
 
@@ -25,14 +26,21 @@ namespace fs = std::filesystem;
 // A killed process may keep its files a moment longer, as long as a ring of its holds them.
 constexpr auto kLockRetryFor = std::chrono::seconds(1);
 constexpr auto kLockRetryEvery = std::chrono::milliseconds(20);
+// The reader's open files, and what making a segment takes at once.
+constexpr size_t kDescriptorsReserved = 24;
 constexpr mode_t kFileMode = 0640;
 constexpr mode_t kDirMode = 0750;
 
 absl::Status from_errno(int error, std::string_view what, const fs::path& path) {
   const std::string text = fmt::format("{} {}: {}", what, path.string(), std::strerror(error));
   switch (error) {
+    // What other use gives back: nothing is wrong with the device.
     case ENOSPC:
     case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EAGAIN:
       return absl::ResourceExhaustedError(text);
     case ENOENT:
       return absl::NotFoundError(text);
@@ -43,23 +51,10 @@ absl::Status from_errno(int error, std::string_view what, const fs::path& path) 
   }
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 class PosixFile final : public DiskFile {
  public:
-  PosixFile(int fd, fs::path path, DurableWriter& writer) : fd_(fd), path_(std::move(path)), writer_(writer) {}
+  PosixFile(DescriptorReserve& reserve, int fd, fs::path path, DurableWriter& writer)
+      : fd_(reserve, fd), path_(std::move(path)), writer_(writer) {}
 
   absl::StatusOr<size_t> write(uint64_t offset, ByteSpan bytes, WriteMode mode) override {
     ssize_t written;
@@ -70,7 +65,9 @@ class PosixFile final : public DiskFile {
       while (written < 0 && errno == EINTR);
       if (written < 0) written = -errno;
     }
-    if (written < 0) return from_errno(static_cast<int>(-written), fmt::format("write at offset {} of", offset), path_);
+    if (written < 0)
+      return from_errno(static_cast<int>(-written),
+                        fmt::format("write of {} bytes at offset {} of", bytes.size(), offset), path_);
     if (written == 0)
       return absl::UnavailableError(fmt::format("write at offset {} of {} wrote nothing", offset, path_.string()));
     return static_cast<size_t>(written);
@@ -101,17 +98,17 @@ class PosixFile final : public DiskFile {
   }
 
  private:
-  Descriptor fd_;
+  ReservedDescriptor fd_;
   fs::path path_;
   DurableWriter& writer_;
 };
 
 class PosixLock final : public DiskLock {
  public:
-  explicit PosixLock(int fd) : fd_(fd) {}
+  PosixLock(DescriptorReserve& reserve, int fd) : fd_(reserve, fd) {}
 
  private:
-  Descriptor fd_;  // closing it releases the flock
+  ReservedDescriptor fd_;  // closing it releases the flock
 };
 
 class PosixDisk final : public Disk {
@@ -120,9 +117,9 @@ class PosixDisk final : public Disk {
 
   absl::StatusOr<std::unique_ptr<DiskLock>> lock(const fs::path& dir) override {
     const fs::path path = dir / "LOCK";
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
-    if (fd < 0) return from_errno(errno, "open", path);
-    auto held = std::make_unique<PosixLock>(fd);
+    const int fd = reserve_.open(path.c_str(), O_RDWR | O_CREAT, kFileMode);
+    if (fd < 0) return from_errno(-fd, "open", path);
+    auto held = std::make_unique<PosixLock>(reserve_, fd);
     const auto give_up = std::chrono::steady_clock::now() + kLockRetryFor;
     while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK && errno != EINTR) return from_errno(errno, "lock", path);
@@ -156,8 +153,8 @@ class PosixDisk final : public Disk {
   absl::StatusOr<std::unique_ptr<DiskFile>> create(const fs::path& file, uint64_t bytes) override {
     // Sized through a descriptor of its own: fallocate keeps the blocks together and meets a full disk here, not at an
     // append.
-    const Descriptor fd(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
-    if (fd.get() < 0) return from_errno(errno, "create", file);
+    const ReservedDescriptor fd(reserve_, reserve_.open(file.c_str(), O_RDWR | O_CREAT | O_EXCL, kFileMode));
+    if (fd.get() < 0) return from_errno(-fd.get(), "create", file);
     int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
     if (error == EOPNOTSUPP || error == EINVAL || error == ENOSYS)
       error = ::ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
@@ -177,28 +174,35 @@ class PosixDisk final : public Disk {
   }
 
   absl::Status sync_dir(const fs::path& dir) override {
-    const Descriptor fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd.get() < 0) return from_errno(errno, "open folder", dir);
+    const ReservedDescriptor fd(reserve_, reserve_.open(dir.c_str(), O_RDONLY | O_DIRECTORY));
+    if (fd.get() < 0) return from_errno(-fd.get(), "open folder", dir);
     if (::fsync(fd.get()) != 0) return from_errno(errno, "sync folder", dir);
     return absl::OkStatus();
+  }
+
+  absl::Status attach_thread() override {
+    const int result = writer_->attach_thread();
+    return result == 0 ? absl::OkStatus()
+                       : from_errno(-result, "take the thread's ring of", std::string(writer_->name()));
   }
 
   std::string_view backend() const override { return writer_->name(); }
 
  private:
   absl::StatusOr<std::unique_ptr<DiskFile>> open_with(const fs::path& file, int flags) {
-    int fd = ::open(file.c_str(), flags | O_DIRECT | O_CLOEXEC);
-    if (fd < 0 && errno == EINVAL) {
-      fd = ::open(file.c_str(), flags | O_CLOEXEC);
+    int fd = reserve_.open(file.c_str(), flags | O_DIRECT);
+    if (fd == -EINVAL) {
+      fd = reserve_.open(file.c_str(), flags);
       if (fd >= 0 && !said_buffered_.exchange(true))
         spdlog::warn(
             "this file system refuses direct I/O; the log writes through the page cache, durable all the same path={}",
             file.string());
     }
-    if (fd < 0) return from_errno(errno, "open", file);
-    return std::make_unique<PosixFile>(fd, file, *writer_);
+    if (fd < 0) return from_errno(-fd, "open", file);
+    return std::make_unique<PosixFile>(reserve_, fd, file, *writer_);
   }
 
+  DescriptorReserve reserve_{kDescriptorsReserved};
   std::unique_ptr<DurableWriter> writer_;
   std::atomic<bool> said_buffered_{false};
 };

@@ -26,7 +26,6 @@ absl::Status damaged(const fs::path& file, uint64_t offset, std::string_view why
 // An activated segment, or a file that waits to become one.
 struct Found {
   uint32_t sequence = 0;
-  std::shared_ptr<DiskFile> file;
   std::optional<SegmentHeader> header;
 };
 
@@ -71,11 +70,12 @@ class Recovery {
   }
 
   absl::StatusOr<Found> look_at(uint32_t sequence) {
-    Found found{.sequence = sequence, .file = nullptr, .header = {}};
-    SLUICE_ASSIGN_OR_RETURN(found.file, disk_.open(path(sequence)));
-    SLUICE_ASSIGN_OR_RETURN(const uint64_t bytes, found.file->size());
+    // Not kept open: a log may have more segments than the process may have files.
+    Found found{.sequence = sequence, .header = {}};
+    SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<DiskFile> file, disk_.open(path(sequence)));
+    SLUICE_ASSIGN_OR_RETURN(const uint64_t bytes, file->size());
     AlignedBuffer front(2 * kBlockBytes);
-    SLUICE_ASSIGN_OR_RETURN(const size_t got, found.file->read(0, front.span()));
+    SLUICE_ASSIGN_OR_RETURN(const size_t got, file->read(0, front.span()));
     log_.bytes_read += got;
     // A segment gets this name only when it has its full size, so a short one was cut later.
     if (got < front.size()) return damaged(path(sequence), got, "the file ends within its first batch");
@@ -138,7 +138,8 @@ class Recovery {
 
   // Everything up to where its successor began was durable; what lies behind was torn and is nobody's.
   absl::Status scan_closed(const Found& segment, const SegmentHeader& successor) {
-    SegmentScanner scanner(*segment.file, *segment.header);
+    SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<DiskFile> file, disk_.open(path(segment.sequence)));
+    SegmentScanner scanner(*file, *segment.header);
     const uint32_t until = successor.previous_end.offset();
     if (until < kSegmentDataStart || until > segment.header->data_end())
       return damaged(path(successor.sequence), 0, fmt::format("the header says it follows {}", successor.previous_end));
@@ -154,8 +155,9 @@ class Recovery {
   absl::Status scan_last(const Found& segment) {
     // What a read returns may still be in a volatile cache alone; the next crash must not take back what is served from
     // now on.
-    SLUICE_RETURN_IF_ERROR(segment.file->sync());
-    SegmentScanner scanner(*segment.file, *segment.header);
+    SLUICE_ASSIGN_OR_RETURN(std::shared_ptr<DiskFile> file, disk_.open(path(segment.sequence)));
+    SLUICE_RETURN_IF_ERROR(file->sync());
+    SegmentScanner scanner(*file, *segment.header);
     SLUICE_ASSIGN_OR_RETURN(const auto result, scan(scanner, segment, segment.header->data_end()));
     const uint64_t before = scanner.bytes_read();
     SLUICE_ASSIGN_OR_RETURN(const auto remains, scanner.look_behind(result.end));
@@ -171,7 +173,7 @@ class Recovery {
           fmt::format("{}; the log was durable up to {}",
                       result.stopped_because.ok() ? "no batch" : message_of(result.stopped_because), facts.durable));
     if (log_.verdict == TailVerdict::torn) log_.torn_because = std::string(message_of(result.stopped_because));
-    if (log_.verdict == TailVerdict::clean) log_.tail.appendable = segment.file;
+    if (log_.verdict == TailVerdict::clean) log_.tail.appendable = std::move(file);
     return absl::OkStatus();
   }
 

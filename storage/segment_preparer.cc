@@ -17,7 +17,6 @@ namespace {
 // rare.
 constexpr uint32_t kChunkBytes = 4u << 20;
 constexpr uint32_t kZeroWriteBytes = 1u << 20;
-constexpr auto kSpaceRetryEvery = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -54,10 +53,10 @@ void SegmentPreparer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void SegmentPreparer::give_up_when_full() {
+void SegmentPreparer::give_up_when_short() {
   {
     const std::lock_guard lock(mutex_);
-    give_up_when_full_ = true;
+    give_up_when_short_ = true;
   }
   progress_.notify_all();
 }
@@ -70,15 +69,17 @@ void SegmentPreparer::run() {
       continue;
     }
     lock.unlock();
-    const bool was_out = out_of_space();
+    const bool was_short = !shortage().ok();
     const auto worked = step();
     lock.lock();
     if (!worked.ok() && !absl::IsResourceExhausted(worked.status())) return;
-    if (!worked.ok() && !was_out)
-      spdlog::warn("the disk is full; appends are refused until space returns reason=\"{}\"",
-                   message_of(worked.status()));
-    if (worked.ok() && was_out) spdlog::info("space has returned; appends are taken again");
-    if (!worked.ok()) work_.wait_for(lock, kSpaceRetryEvery, [this] { return stopping_; });
+    if (!worked.ok() && !was_short)
+      spdlog::warn(
+          "nothing more can be prepared for the log; appends go on in what is prepared, and this tries again by itself "
+          "prepared_bytes={} reason=\"{}\"",
+          prepared_locked(), message_of(worked.status()));
+    if (worked.ok() && was_short) spdlog::info("the log is prepared ahead again");
+    if (!worked.ok()) work_.wait_for(lock, options_.shortage_retry_every, [this] { return stopping_; });
   }
 }
 
@@ -98,7 +99,8 @@ bool SegmentPreparer::wants_work_locked() {
   const uint64_t prepared = prepared_locked();
   if (prepared >= options_.ahead_bytes) filling_ = false;
   if (prepared < options_.ahead_bytes / 2) filling_ = true;
-  return (filling_ || waited_for_) && (status_.ok() || absl::IsResourceExhausted(status_));
+  // A shortage is over only when a try has succeeded, and until then appends may be refused: so it goes on trying.
+  return absl::IsResourceExhausted(status_) || ((filling_ || waited_for_) && status_.ok());
 }
 
 absl::StatusOr<bool> SegmentPreparer::step() {
@@ -147,7 +149,12 @@ absl::StatusOr<std::shared_ptr<DiskFile>> SegmentPreparer::make_file(uint32_t se
   auto leftover = disk_.open(path);
   if (leftover.ok()) {
     SLUICE_ASSIGN_OR_RETURN(const uint64_t bytes, (*leftover)->size());
-    if (bytes == options_.segment_bytes) return std::shared_ptr<DiskFile>(*std::move(leftover));
+    if (bytes == options_.segment_bytes) {
+      // It may be this life's, from a try that failed behind the rename.
+      SLUICE_RETURN_IF_ERROR((*leftover)->sync());
+      SLUICE_RETURN_IF_ERROR(disk_.sync_dir(options_.dir));
+      return std::shared_ptr<DiskFile>(*std::move(leftover));
+    }
     SLUICE_RETURN_IF_ERROR(disk_.remove(path));
   } else if (!absl::IsNotFound(leftover.status())) {
     return leftover.status();
@@ -179,7 +186,7 @@ absl::Status SegmentPreparer::wait_for(std::unique_lock<std::mutex>& lock, const
   while (result.ok() && !ready()) {
     if (stopping_) {
       result = absl::CancelledError("the log is being closed");
-    } else if (!status_.ok() && (give_up_when_full_ || !absl::IsResourceExhausted(status_))) {
+    } else if (!status_.ok() && (give_up_when_short_ || !absl::IsResourceExhausted(status_))) {
       result = status_;
     } else if (thread_.joinable()) {
       work_.notify_all();
@@ -220,9 +227,9 @@ void SegmentPreparer::appended(uint32_t offset) {
   if (thread_.joinable() && wants_work_locked()) work_.notify_one();
 }
 
-bool SegmentPreparer::out_of_space() const {
+absl::Status SegmentPreparer::shortage() const {
   const std::lock_guard lock(mutex_);
-  return absl::IsResourceExhausted(status_);
+  return absl::IsResourceExhausted(status_) ? status_ : absl::OkStatus();
 }
 
 uint64_t SegmentPreparer::prepared_bytes() const {

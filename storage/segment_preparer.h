@@ -5,9 +5,11 @@
 // Threads:  start()ed: one thread of its own prepares; not started (set-up, tests): whoever waits does the work, step
 //           by step. activate(), wait_written() and appended() from the log thread, the rest from any.
 // Owns:     the prepared files. Borrows Disk&, which must outlive it.
-// Errors:   RESOURCE_EXHAUSTED while the disk is full: its thread tries again by itself; anything else is sticky.
+// Errors:   RESOURCE_EXHAUSTED while space, memory or descriptors are lacking: its thread tries again by itself;
+//           anything else is sticky.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -33,6 +35,7 @@ class SegmentPreparer {
     uint64_t ahead_bytes = 0;  // kept written beyond the append position, over segment borders
     uint32_t first_sequence =
         1;  // the first segment to prepare; files of it and above are leftovers that were never activated
+    std::chrono::milliseconds shortage_retry_every{200};
   };
   SegmentPreparer(Disk& disk, Options options);
   ~SegmentPreparer();
@@ -40,8 +43,8 @@ class SegmentPreparer {
   // The recovered segment that appends go on in, from `offset`. Before start().
   void adopt(uint32_t sequence, std::shared_ptr<DiskFile> file, uint32_t offset);
   void start();
-  // From now on a wait that meets a full disk ends with RESOURCE_EXHAUSTED instead of lasting until space returns.
-  void give_up_when_full();
+  // From now on a wait that meets a shortage ends with RESOURCE_EXHAUSTED instead of lasting until it is over.
+  void give_up_when_short();
   // Ends waits with CANCELLED. Idempotent.
   void stop();
 
@@ -58,7 +61,8 @@ class SegmentPreparer {
   // Prepares one chunk; false when nothing is to be done. Only while not started.
   [[nodiscard]] absl::StatusOr<bool> step();
 
-  [[nodiscard]] bool out_of_space() const;
+  // RESOURCE_EXHAUSTED with what is lacking, while nothing can be prepared.
+  [[nodiscard]] absl::Status shortage() const;
   [[nodiscard]] uint64_t prepared_bytes() const;
   [[nodiscard]] uint64_t stalls() const;
 
@@ -86,7 +90,7 @@ class SegmentPreparer {
   bool active_ = false;
   bool filling_ = true;
   bool waited_for_ = false;
-  bool give_up_when_full_ = false;
+  bool give_up_when_short_ = false;
   bool stopping_ = false;
   uint32_t next_sequence_;
   uint32_t append_offset_ = 0;

@@ -10,8 +10,15 @@ namespace fs = std::filesystem;
 
 class SimulatedFile final : public DiskFile {
  public:
+  // Under the disk's mutex.
   SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedDisk::Inode> inode)
-      : disk_(disk), inode_(std::move(inode)) {}
+      : disk_(disk), inode_(std::move(inode)) {
+    disk_.open_files_max_ = std::max(disk_.open_files_max_, ++disk_.open_files_);
+  }
+  ~SimulatedFile() override {
+    const std::lock_guard lock(disk_.mutex_);
+    --disk_.open_files_;
+  }
   absl::StatusOr<size_t> write(uint64_t offset, ByteSpan bytes, WriteMode mode) override {
     return disk_.write(*inode_, offset, bytes, mode);
   }
@@ -76,25 +83,60 @@ std::optional<SimulatedDisk::Effect> SimulatedDisk::next_effect(Call call) {
   return effect;
 }
 
-absl::Status SimulatedDisk::enter(Call call, std::optional<Effect>& effect) {
+absl::Status SimulatedDisk::enter(std::unique_lock<std::mutex>& lock, Call call, std::optional<Effect>& effect) {
   if (power_is_off_) return absl::UnavailableError("the simulated power is off");
   ++calls_[call];
   effect = next_effect(call);
-  if (effect == Effect::io_error) return absl::UnavailableError("simulated: Input/output error");
-  if (effect == Effect::no_space) return absl::ResourceExhaustedError("simulated: No space left on device");
-  if (effect == Effect::power_cut) power_is_off_ = true;
+  if (!effect) return absl::OkStatus();
+  switch (*effect) {
+    case Effect::io_error:
+      return absl::UnavailableError("simulated: Input/output error");
+    case Effect::no_space:
+      return absl::ResourceExhaustedError("simulated: No space left on device");
+    case Effect::no_descriptor:
+      return absl::ResourceExhaustedError("simulated: Too many open files");
+    case Effect::no_memory:
+      return absl::ResourceExhaustedError("simulated: Cannot allocate memory");
+    case Effect::power_cut:
+      power_is_off_ = true;
+      break;
+    case Effect::stall:
+      ++stalled_;
+      stalls_.notify_all();
+      stalls_.wait(lock, [this] { return released_; });
+      --stalled_;
+      break;
+    case Effect::short_write:
+      break;
+  }
   return absl::OkStatus();
 }
 
-absl::StatusOr<size_t> SimulatedDisk::write(Inode& inode, uint64_t offset, ByteSpan bytes, WriteMode mode) {
+void SimulatedDisk::wait_for_stall() {
+  std::unique_lock lock(mutex_);
+  stalls_.wait(lock, [this] { return stalled_ > 0; });
+}
+
+void SimulatedDisk::release() {
   const std::lock_guard lock(mutex_);
+  released_ = true;
+  stalls_.notify_all();
+}
+
+uint64_t SimulatedDisk::open_files_max() const {
+  const std::lock_guard lock(mutex_);
+  return open_files_max_;
+}
+
+absl::StatusOr<size_t> SimulatedDisk::write(Inode& inode, uint64_t offset, ByteSpan bytes, WriteMode mode) {
+  std::unique_lock lock(mutex_);
   SLUICE_ASSERT(offset % kBlockBytes == 0 && bytes.size() % kBlockBytes == 0 && !bytes.empty(), "offset={} bytes={}",
                 offset, bytes.size());
   SLUICE_ASSERT(reinterpret_cast<uintptr_t>(bytes.data()) % kBlockBytes == 0);
   SLUICE_ASSERT(offset + bytes.size() <= inode.now.size(), "a write that grows the file: offset={} bytes={}", offset,
                 bytes.size());
   std::optional<Effect> effect;
-  SLUICE_RETURN_IF_ERROR(enter(mode == WriteMode::durable ? Call::write_durable : Call::write_plain, effect));
+  SLUICE_RETURN_IF_ERROR(enter(lock, mode == WriteMode::durable ? Call::write_durable : Call::write_plain, effect));
   if (effect == Effect::short_write)
     bytes = bytes.first(kSectorBytes + random_() % (bytes.size() / kSectorBytes) * kSectorBytes);
   std::memcpy(inode.now.data() + offset, bytes.data(), bytes.size());
@@ -113,9 +155,9 @@ absl::StatusOr<size_t> SimulatedDisk::write(Inode& inode, uint64_t offset, ByteS
 }
 
 absl::StatusOr<size_t> SimulatedDisk::read(const Inode& inode, uint64_t offset, MutableByteSpan into) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   std::optional<Effect> effect;
-  SLUICE_RETURN_IF_ERROR(enter(Call::read, effect));
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::read, effect));
   if (offset >= inode.now.size()) return size_t{0};
   const size_t bytes = std::min<size_t>(into.size(), inode.now.size() - offset);
   std::memcpy(into.data(), inode.now.data() + offset, bytes);
@@ -131,9 +173,9 @@ void SimulatedDisk::settle(Inode& inode) {
 }
 
 absl::Status SimulatedDisk::sync(Inode& inode) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   std::optional<Effect> effect;
-  SLUICE_RETURN_IF_ERROR(enter(Call::sync, effect));
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::sync, effect));
   if (effect == Effect::power_cut) return absl::UnavailableError("the simulated power is off");
   settle(inode);
   return absl::OkStatus();
@@ -164,7 +206,7 @@ void SimulatedDisk::apply(const NameChange& change, Names& names) {
 }
 
 void SimulatedDisk::crash() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   for (const NameChange& change : pending_names_)
     if (random_() % 2 == 0) apply(change, durable_names_);
   pending_names_.clear();
@@ -177,12 +219,12 @@ void SimulatedDisk::crash() {
 }
 
 std::string SimulatedDisk::content(const fs::path& file) const {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   return names_.at(file)->now;
 }
 
 void SimulatedDisk::set_content(const fs::path& file, std::string bytes) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   auto& inode = names_[file];
   if (inode == nullptr) inode = std::make_shared<Inode>();
   durable_names_[file] = inode;
@@ -195,13 +237,13 @@ void SimulatedDisk::set_content(const fs::path& file, std::string bytes) {
 }
 
 void SimulatedDisk::flip_bit(const fs::path& file, uint64_t offset, unsigned bit) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   for (std::string* image : {&names_.at(file)->now, &names_.at(file)->durable})
     (*image)[offset] = static_cast<char>((*image)[offset] ^ (1 << bit));
 }
 
 void SimulatedDisk::erase(const fs::path& file) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   names_.erase(file);
   durable_names_.erase(file);
 }
@@ -220,7 +262,9 @@ absl::Status SimulatedDisk::create_dir(const fs::path& dir) {
 }
 
 absl::StatusOr<std::vector<std::string>> SimulatedDisk::list(const fs::path& dir) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  std::optional<Effect> effect;
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::list, effect));
   if (!dirs_.contains(dir)) return absl::NotFoundError(fmt::format("{}: no such folder", dir.string()));
   std::vector<std::string> names;
   for (const auto& [path, inode] : names_)
@@ -230,16 +274,18 @@ absl::StatusOr<std::vector<std::string>> SimulatedDisk::list(const fs::path& dir
 }
 
 absl::StatusOr<std::unique_ptr<DiskFile>> SimulatedDisk::open(const fs::path& file) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  std::optional<Effect> effect;
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::open, effect));
   const auto it = names_.find(file);
   if (it == names_.end()) return absl::NotFoundError(fmt::format("{}: no such file", file.string()));
   return std::make_unique<SimulatedFile>(*this, it->second);
 }
 
 absl::StatusOr<std::unique_ptr<DiskFile>> SimulatedDisk::create(const fs::path& file, uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   std::optional<Effect> effect;
-  SLUICE_RETURN_IF_ERROR(enter(Call::create, effect));
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::create, effect));
   if (names_.contains(file)) return absl::AlreadyExistsError(file.string());
   auto inode = std::make_shared<Inode>();
   inode->now.resize(bytes);
@@ -250,9 +296,9 @@ absl::StatusOr<std::unique_ptr<DiskFile>> SimulatedDisk::create(const fs::path& 
 }
 
 absl::Status SimulatedDisk::rename(const fs::path& from, const fs::path& to) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   std::optional<Effect> effect;
-  SLUICE_RETURN_IF_ERROR(enter(Call::rename, effect));
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::rename, effect));
   const auto it = names_.find(from);
   if (it == names_.end()) return absl::NotFoundError(from.string());
   pending_names_.push_back({.added = to, .removed = from, .inode = it->second});
@@ -261,7 +307,9 @@ absl::Status SimulatedDisk::rename(const fs::path& from, const fs::path& to) {
 }
 
 absl::Status SimulatedDisk::remove(const fs::path& file) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  std::optional<Effect> effect;
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::remove, effect));
   if (!names_.contains(file)) return absl::NotFoundError(file.string());
   pending_names_.push_back({.added = {}, .removed = file, .inode = nullptr});
   apply(pending_names_.back(), names_);
@@ -269,9 +317,9 @@ absl::Status SimulatedDisk::remove(const fs::path& file) {
 }
 
 absl::Status SimulatedDisk::sync_dir(const fs::path& dir) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   std::optional<Effect> effect;
-  SLUICE_RETURN_IF_ERROR(enter(Call::sync_dir, effect));
+  SLUICE_RETURN_IF_ERROR(enter(lock, Call::sync_dir, effect));
   if (effect == Effect::power_cut) return absl::UnavailableError("the simulated power is off");
   std::erase_if(pending_names_, [&](const NameChange& change) {
     const fs::path& name = change.added.empty() ? change.removed : change.added;

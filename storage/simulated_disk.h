@@ -6,6 +6,7 @@
 // Errors:   those injected by a Fault; UNAVAILABLE for everything after the fault that cuts the power, until crash().
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -24,12 +25,16 @@ inline constexpr uint32_t kSectorBytes = 512;
 
 class SimulatedDisk final : public Disk {
  public:
-  enum class Call { write_plain, write_durable, read, sync, create, sync_dir, rename };
+  enum class Call { write_plain, write_durable, read, sync, open, create, list, remove, sync_dir, rename };
   enum class Effect {
-    io_error,     // nothing is done
-    no_space,     // nothing is done
+    io_error,  // nothing is done
+    // Nothing is done, for want of something that may come back.
+    no_space,
+    no_descriptor,
+    no_memory,
     short_write,  // a random part is done
     power_cut,    // a write is done, but not durable; everything after it fails until crash()
+    stall,        // waits for release(), then is done
   };
   struct Fault {
     Effect effect{};
@@ -46,7 +51,13 @@ class SimulatedDisk final : public Disk {
   // On the n-th call from now (0: the next one) of that kind, or of any kind.
   void inject(std::optional<Call> call, uint64_t n, Fault fault);
   void clear_faults();
+  // Blocks until a call stalls.
+  void wait_for_stall();
+  // Lets go on what stalls now and whatever would stall later.
+  void release();
   [[nodiscard]] uint64_t calls(Call call) const;
+
+  [[nodiscard]] uint64_t open_files_max() const;  // at once, so far
 
   // Power loss: decides what is kept, then works again. Files of before stay usable; they see the new content.
   void crash();
@@ -90,7 +101,7 @@ class SimulatedDisk final : public Disk {
   };
 
   [[nodiscard]] std::optional<Effect> next_effect(Call call);
-  [[nodiscard]] absl::Status enter(Call call, std::optional<Effect>& effect);
+  [[nodiscard]] absl::Status enter(std::unique_lock<std::mutex>& lock, Call call, std::optional<Effect>& effect);
   [[nodiscard]] absl::StatusOr<size_t> write(Inode& inode, uint64_t offset, ByteSpan bytes, WriteMode mode);
   [[nodiscard]] absl::StatusOr<size_t> read(const Inode& inode, uint64_t offset, MutableByteSpan into);
   [[nodiscard]] absl::Status sync(Inode& inode);
@@ -109,6 +120,10 @@ class SimulatedDisk final : public Disk {
   std::vector<Planned> planned_;
   std::map<Call, uint64_t> calls_;
   bool power_is_off_ = false;
+  uint64_t open_files_ = 0, open_files_max_ = 0;
+  std::condition_variable stalls_;
+  uint64_t stalled_ = 0;
+  bool released_ = false;
 };
 
 }  // namespace sluice::storage

@@ -46,22 +46,24 @@ class Ring {
   bool open_ = false;
 };
 
+// The ring is its thread's own, born and gone with it: the kernel ties a single-issuer ring to the thread that made it.
+thread_local std::optional<Ring> ring_of_this_thread;
+
 class UringWriter final : public DurableWriter {
  public:
   ssize_t write(int fd, uint64_t offset, ByteSpan bytes) override {
-    // The ring is its thread's own, born and gone with it: the kernel ties a single-issuer ring to the thread that made
-    // it.
-    thread_local std::optional<Ring> ring;
-    if (!ring) {
-      ring.emplace();
-      if (const int result = ring->open(); result != 0) {
-        ring.reset();
-        return result;
-      }
-    }
+    if (const int attached = attach_thread(); attached != 0) return attached;
     ssize_t result = -EAGAIN;
     for (int i = 0; i < kRetriesMax && (result == -EAGAIN || result == -EINTR); ++i)
-      result = write_once(ring->get(), fd, offset, bytes);
+      result = write_once(ring_of_this_thread->get(), fd, offset, bytes);
+    return result;
+  }
+
+  int attach_thread() override {
+    if (ring_of_this_thread) return 0;
+    ring_of_this_thread.emplace();
+    const int result = ring_of_this_thread->open();
+    if (result != 0) ring_of_this_thread.reset();
     return result;
   }
 
@@ -77,7 +79,7 @@ class UringWriter final : public DurableWriter {
     // The buffer belongs to the kernel until the completion is here, so nothing but the completion ends the wait.
     int submitted;
     do submitted = io_uring_submit_and_wait(ring, 1);
-    while (submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY);
+    while (submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY || submitted == -ENOMEM);
     SLUICE_ASSERT(submitted >= 0, "io_uring_enter: {}", std::strerror(-submitted));
     while (io_uring_peek_cqe(ring, &cqe) != 0) {
       const int waited = io_uring_wait_cqe(ring, &cqe);
