@@ -25,7 +25,9 @@ absl::StatusOr<std::string> run(const sluice::ctl::CtlOptions& options) {
 int main(int argc, char** argv) {
   sluice::ctl::CtlOptions options;
   const auto parsed = sluice::parse_options(sluice::ctl::ctl_option_table(options), {argv, static_cast<size_t>(argc)});
-  const auto text = !parsed.ok() ? parsed.status() : parsed->exit_now ? absl::StatusOr<std::string>(parsed->text) : run(options);
+  const auto text = !parsed.ok()       ? parsed.status()
+                    : parsed->exit_now ? absl::StatusOr<std::string>(parsed->text)
+                                       : run(options);
   if (!text.ok()) {
     std::fprintf(stderr, "binlogctl: %s\n", std::string(sluice::message_of(text.status())).c_str());
     return static_cast<int>(sluice::exit_code(text.status().code()));

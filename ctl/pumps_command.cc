@@ -33,9 +33,10 @@ uint64_t number_of(const json::object& node, const char* key) {
 
 std::string line_of(const json::object& node) {
   const auto updated = static_cast<std::time_t>(Tso(number_of(node, "updateTS")).physical_ms() / 1000);
-  return fmt::format("{{NodeID: {}, Addr: {}, State: {}, MaxCommitTS: {}, UpdateTime: {:%Y-%m-%d %H:%M:%S} +0000 UTC}}\n",
-                     text_of(node, "nodeId"), text_of(node, "host"), text_of(node, "state"),
-                     number_of(node, "maxCommitTS"), fmt::gmtime(updated));
+  return fmt::format(
+      "{{NodeID: {}, Addr: {}, State: {}, MaxCommitTS: {}, UpdateTime: {:%Y-%m-%d %H:%M:%S} +0000 UTC}}\n",
+      text_of(node, "nodeId"), text_of(node, "host"), text_of(node, "state"), number_of(node, "maxCommitTS"),
+      fmt::gmtime(updated));
 }
 
 absl::Status not_a_status_page() {

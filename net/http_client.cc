@@ -1,5 +1,6 @@
 #include "net/http_client.h"
 
+#include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -8,7 +9,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <fmt/format.h>
 
 namespace sluice::net {
 namespace {
@@ -46,8 +46,8 @@ absl::Status failure(const HostPort& node, const boost::system::system_error& er
   const std::string name = fmt::format("{}:{}", node.host.empty() ? "127.0.0.1" : node.host, node.port);
   if (error.code() == beast::error::timeout)
     return absl::DeadlineExceededError(fmt::format("{} doesn't answer in time", name));
-  return absl::UnavailableError(
-      fmt::format("{} can't be asked ({}): is the node running, and is this its address?", name, error.code().message()));
+  return absl::UnavailableError(fmt::format("{} can't be asked ({}): is the node running, and is this its address?",
+                                            name, error.code().message()));
 }
 
 }  // namespace

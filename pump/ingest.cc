@@ -144,7 +144,7 @@ bool Ingest::oracle_allows(const WriterPtr& writer, Run& run) {
 std::optional<Admission> Ingest::refuse_early(const Run& run, const RecordHeader& header) const {
   if (is_decision(header.kind)) return refusal(NackReason::bad_record, "decisions are the pump's own records");
   if (header.is_payload() && state_ != NodeState::online)
-    return refusal(NackReason::not_online, fmt::format("no online: {}", to_string(state_)));
+    return refusal(NackReason::not_online, fmt::format("not online but {}: write to another pump", to_string(state_)));
   if (header.kind == RecordKind::progress && time_.source() != net::TimeSource::writer)
     return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}",
                                                        header.start_ts, to_string(time_.source())));
@@ -276,6 +276,11 @@ void Ingest::on_log_failed(const absl::Status& why) {
   queued_bytes_ = 0;
   drain_all();
   for (const auto& [id, writer] : writers_) finish_if_done(*writer);
+}
+
+bool Ingest::idle() const {
+  return unacked_.empty() &&
+         std::all_of(writers_.begin(), writers_.end(), [](const auto& w) { return w.second->waiting.empty(); });
 }
 
 void Ingest::set_reading(Writer& writer, bool reading) {

@@ -48,6 +48,8 @@ class Ingest {
 
   // Everything that was appended is durable.
   [[nodiscard]] bool settled() const { return unacked_.empty(); }
+  // Besides, no run of a connected writer waits for its turn.
+  [[nodiscard]] bool idle() const;
   [[nodiscard]] bool read_only() const { return failure_.has_value(); }
   [[nodiscard]] std::string failure_text() const { return failure_ ? std::string(failure_->message()) : std::string(); }
   [[nodiscard]] uint64_t queued_bytes() const { return queued_bytes_; }

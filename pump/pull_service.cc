@@ -40,6 +40,7 @@ void PullService::on_pull(const net::PeerPtr& peer, const net::PullRequest& requ
   // A puller that has everything is told so once: it can't know that there is no more.
   puller->told = ResolvedTs(request.after.value - std::min<uint64_t>(request.after.value, 1));
   pullers_[peer->id()] = puller;
+  left_.erase(peer->hello().name);
   spdlog::info("puller came name={} peer={} after={}", peer->hello().name, peer->address(), request.after);
   on_credit(peer, request.credit_bytes);
 }
@@ -57,9 +58,18 @@ void PullService::on_drained(const net::PeerPtr& peer) {
   if (const auto found = pullers_.find(peer->id()); found != pullers_.end()) serve(PullerPtr(found->second));
 }
 
+void PullService::on_goodbye(const net::PeerPtr& peer) {
+  const auto found = pullers_.find(peer->id());
+  if (found == pullers_.end() || !found->second->end_sent || found->second->end_taken) return;
+  found->second->end_taken = true;
+  ++ends_taken_;
+}
+
 void PullService::on_closed(const net::PeerPtr& peer) {
   const auto found = pullers_.find(peer->id());
   if (found == pullers_.end()) return;
+  const Puller& left = *found->second;
+  if (!left.end_taken && left_.size() < kNamesMax) left_[peer->hello().name] = left.cursor;
   spdlog::info("puller left name={} peer={} cursor={}", peer->hello().name, peer->address(), found->second->cursor);
   found->second->gone = true;
   found->second->peer.reset();
@@ -161,13 +171,22 @@ void PullService::take(const PullerPtr& puller, Haul haul) {
 }
 
 void PullService::end(CommitTs final_ts) {
+  if (final_ts_ == final_ts) return;
   final_ts_ = final_ts;
   on_advance();
 }
 
-bool PullService::ended() const {
-  return std::all_of(pullers_.begin(), pullers_.end(),
-                     [](const auto& p) { return p.second->end_sent || p.second->held; });
+std::string PullService::unconsumed() const {
+  for (const auto& [id, puller] : pullers_)
+    if (!puller->end_taken)
+      return fmt::format("drainer {} ({}) {} at commit ts {}", puller->peer->hello().name, puller->peer->address(),
+                         puller->held ? "which holds at a gap" : "which is", puller->cursor);
+  if (!left_.empty())
+    return fmt::format("drainer {}, which left at commit ts {}, to come back", left_.begin()->first,
+                       left_.begin()->second);
+  if (ends_taken_ == 0 && order_.index().size() != 0)
+    return fmt::format("a drainer to take the {} transactions that lie here", order_.index().size());
+  return {};
 }
 
 std::vector<PullService::PullerStatus> PullService::pullers() const {

@@ -10,6 +10,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ class PullService {
   static constexpr size_t kJobTransactionsMax = 4096;
   static constexpr uint64_t kRunBytes = 4u << 20;  // a larger transaction is sent in several runs
   static constexpr uint64_t kQueuedBytesMax = 16u << 20;
+  static constexpr size_t kNamesMax = 1024;
 
   using PostToLoop = std::function<void(std::function<void()>)>;
   PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post);
@@ -37,6 +39,7 @@ class PullService {
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request);
   void on_credit(const net::PeerPtr& peer, uint64_t bytes);
   void on_drained(const net::PeerPtr& peer);
+  void on_goodbye(const net::PeerPtr& peer);
   void on_closed(const net::PeerPtr& peer);
 
   // The resolved ts has risen.
@@ -45,9 +48,11 @@ class PullService {
   // predecessor published.
   void open();
 
-  // Nothing above `final_ts` will come: sent to each puller after everything up to it. True once all have it.
+  // Nothing above `final_ts` will come: sent to each puller after everything up to it.
   void end(CommitTs final_ts);
-  [[nodiscard]] bool ended() const;
+  // Who hasn't taken the end yet, as one line. Empty: everyone who pulls or has pulled in this life took it, and at
+  // least one did if there is any transaction. A puller takes it by saying goodbye after it was sent.
+  [[nodiscard]] std::string unconsumed() const;
 
   struct PullerStatus {
     std::string name;
@@ -70,6 +75,7 @@ class PullService {
     bool reading = false;
     bool held = false;
     bool end_sent = false;
+    bool end_taken = false;
     bool gone = false;
   };
   using PullerPtr = std::shared_ptr<Puller>;
@@ -94,8 +100,10 @@ class PullService {
   Worker& reader_;
   const PostToLoop post_;
   absl::flat_hash_map<uint64_t, PullerPtr> pullers_;  // by peer id
+  std::map<std::string, CommitTs> left_;              // by name: how far it was sent; until it comes back
   bool open_ = false;
   std::optional<CommitTs> final_ts_;
+  uint64_t ends_taken_ = 0;
   PullCounters counters_;
 };
 

@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds kTick{20};
 // A stop doesn't wait longer for acks: what isn't acked is the writer's to send again.
 constexpr std::chrono::seconds kStopPatience{1};
+// What a close waits for is logged when it has lasted this long.
+constexpr std::chrono::milliseconds kCloseSayAfter{500};
 
 storage::DiskBackend backend_of(const PumpOptions& options) {
   if (options.backend == "io_uring") return storage::DiskBackend::io_uring;
@@ -120,9 +122,13 @@ void Pump::log_started() const {
 void Pump::tick() {
   ask_before_first_pull();
   if (pulls_->count() > 0) order_->refresh();
-  if (state_ == NodeState::closing && !order_->sorter().blocker()) pulls_->end(CommitTs(order_->resolved().value));
+  if (state_ == NodeState::closing) {
+    end_if_nothing_is_open();
+    say_what_close_waits_for();
+  }
   if (!stop_announced_ && ready_to_stop()) {
     stop_announced_ = true;
+    move_to(state_ == NodeState::closing ? NodeState::offline : NodeState::paused);
     stop_ready_.set_value();
   }
   ticker_->set(kTick, [this] { tick(); });
@@ -146,21 +152,49 @@ bool Pump::ready_to_stop() const {
   switch (state_) {
     case NodeState::pausing:
       return ingest_->settled() || clock_.now() - leaving_since_ > kStopPatience;
-    // Nothing is open and each connected puller has been sent everything, and END.
     case NodeState::closing:
-      return ingest_->settled() && !order_->sorter().blocker() && pulls_->ended();
+      return close_waits_for().empty();
     default:
       return false;
   }
 }
 
+void Pump::end_if_nothing_is_open() {
+  // Decided once: since `closing` no prewrite was admitted, so nothing can come above it but repeats.
+  if (end_ts_ || !order_->sorter().nothing_admitted_is_open() || !ingest_->idle()) return;
+  end_ts_ = CommitTs(order_->resolved().value);
+  spdlog::info("closing: nothing is open, the end is sent final_ts={}", *end_ts_);
+  pulls_->end(*end_ts_);
+}
+
+std::string Pump::close_waits_for() const {
+  if (end_ts_) return pulls_->unconsumed();
+  if (ingest_->read_only()) return fmt::format("a restart: the log is read-only ({})", ingest_->failure_text());
+  if (order_->sorter().blocker()) return order_->explain();
+  return "records that aren't durable yet";
+}
+
+void Pump::say_what_close_waits_for() {
+  const std::string now = close_waits_for();
+  // The numbers in it move; a line is for who is waited for.
+  const auto who = [](const std::string& text) { return text.substr(0, text.find(" at commit ts")); };
+  if (who(now) != who(close_said_) && !now.empty() && clock_.now() - leaving_since_ > kCloseSayAfter) {
+    spdlog::info("closing waits_for=\"{}\"; a stop signal leaves without it, as paused", now);
+    close_said_ = now;
+  }
+}
+
+void Pump::move_to(NodeState state) {
+  spdlog::info("state changes before={} now={}", to_string(state_), to_string(state));
+  state_ = state;
+  ingest_->set_state(state);
+}
+
 void Pump::begin_leaving(NodeState state) {
   // A signal hurries a pump that is closing; nothing else changes once it leaves.
   if (!may_move(state_, state) && !(state_ == NodeState::closing && state == NodeState::pausing)) return;
-  spdlog::info("state changes before={} now={}", to_string(state_), to_string(state));
-  state_ = state;
+  move_to(state);
   leaving_since_ = clock_.now();
-  ingest_->set_state(state);
 }
 
 void Pump::request_stop() {
@@ -168,7 +202,11 @@ void Pump::request_stop() {
 }
 
 void Pump::wait() {
-  stop_ready_.get_future().wait();
+  stop_ready_soon_.wait();
+}
+
+bool Pump::wait_for(std::chrono::milliseconds patience) {
+  return stop_ready_soon_.wait_for(patience) == std::future_status::ready;
 }
 
 absl::Status Pump::stop() {
@@ -187,8 +225,8 @@ absl::Status Pump::stop() {
   if (ticker_) loop_.run_and_wait([this] { ticker_->cancel(); });
   loop_.stop();
   if (ingest_) {
-    const NodeState end = state_ == NodeState::closing ? NodeState::offline : NodeState::paused;
-    spdlog::info("pump stopped state={} resolved_ts={}", to_string(end), order_->resolved());
+    if (state_ == NodeState::pausing) move_to(NodeState::paused);
+    spdlog::info("pump stopped state={} resolved_ts={}", to_string(state_), order_->resolved());
   }
   return ingest_ && ingest_->read_only() ? absl::OkStatus() : status;
 }
@@ -263,10 +301,9 @@ void Pump::on_tso_request(const net::PeerPtr& peer, uint64_t request, uint32_t c
 }
 
 void Pump::on_goodbye(const net::PeerPtr& peer) {
-  if (peer->hello().role == net::PeerRole::writer)
-    ingest_->on_goodbye(peer);
-  else
-    peer->send_goodbye();
+  if (peer->hello().role == net::PeerRole::writer) return ingest_->on_goodbye(peer);
+  pulls_->on_goodbye(peer);
+  peer->send_goodbye();
 }
 
 void Pump::on_closed(const net::PeerPtr& peer, const absl::Status& why) {

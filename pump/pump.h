@@ -55,8 +55,15 @@ class Pump final : private net::NodeService {
   void request_stop();
   // Blocks until a stop is requested, here or over HTTP, and everything is ready for it.
   void wait();
+  [[nodiscard]] bool wait_for(std::chrono::milliseconds patience);  // false: not within it
   // Says goodbye to peers, makes everything durable, closes the log. Idempotent.
   [[nodiscard]] absl::Status stop();
+  // After stop(): paused, or offline.
+  [[nodiscard]] NodeState state() const { return state_; }
+  // What the timer does, now, so that a test needn't wait for it.
+  void run_tick_for_test() {
+    loop_.run_and_wait([this] { tick(); });
+  }
 
  private:
   Pump(PumpOptions options, Clock& clock, PumpSeams seams);
@@ -70,7 +77,13 @@ class Pump final : private net::NodeService {
   void tick();
   void ask_before_first_pull();
   void begin_leaving(NodeState state);
+  void move_to(NodeState state);
+  // Decides the end once nothing is admitted, open, queued or unacked: prewrites are refused since `closing`.
+  void end_if_nothing_is_open();
   [[nodiscard]] bool ready_to_stop() const;
+  // What a pump that is closing waits for, as one line; empty: nothing more.
+  [[nodiscard]] std::string close_waits_for() const;
+  void say_what_close_waits_for();
   [[nodiscard]] net::HttpRoutes routes();
   [[nodiscard]] net::HttpResponse apply_action(const net::HttpRequest& request);
   [[nodiscard]] PumpStatus status();
@@ -113,9 +126,12 @@ class Pump final : private net::NodeService {
 
   NodeState state_ = NodeState::online;  // the loop's
   std::chrono::steady_clock::time_point leaving_since_;
+  std::optional<CommitTs> end_ts_;  // decided while closing
+  std::string close_said_;
   bool asking_before_first_pull_ = false;
   bool stop_announced_ = false;
   std::promise<void> stop_ready_;
+  std::future<void> stop_ready_soon_ = stop_ready_.get_future();
   bool stopped_ = false;
 };
 

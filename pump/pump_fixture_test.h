@@ -137,6 +137,7 @@ class TestPuller {
     };
     events.on_end = [this](CommitTs ts) {
       pulled_.end = ts.value;
+      client_->close();  // as a drainer does: it has taken the end
       finish();
     };
     events.on_closed = [this](const absl::Status&) { finish(); };
@@ -206,6 +207,12 @@ struct PumpFixture : testing::Test {
     start(time);
   }
 
+  [[nodiscard]] NodeState state() const {
+    const std::string page = http("GET /status");
+    for (const NodeState s : {NodeState::online, NodeState::pausing, NodeState::paused, NodeState::closing})
+      if (page.find(fmt::format(R"("state":"{}")", to_string(s))) != std::string::npos) return s;
+    return NodeState::offline;
+  }
   [[nodiscard]] Pulled pull(uint64_t until, uint64_t after = 0, uint64_t credit_bytes = 1 << 20) {
     return TestPuller(loop, pump->port(), after, until, credit_bytes).wait();
   }

@@ -33,7 +33,7 @@ net::HttpRoutes Pump::routes() {
       return net::HttpResponse{.status = 503,
                                .body = fmt::format("the log is read-only: {}\n", ingest_->failure_text())};
     if (state_ != NodeState::online)
-      return net::HttpResponse{.status = 503, .body = fmt::format("no online: {}\n", to_string(state_))};
+      return net::HttpResponse{.status = 503, .body = fmt::format("not online: {}\n", to_string(state_))};
     return net::HttpResponse{.body = "ok\n"};
   });
   routes.add("GET", "/metrics", [this](const net::HttpRequest&) { return metrics_.page(snapshot()); });
@@ -67,7 +67,7 @@ PumpStatus Pump::status() {
   if (time_->has_oracle()) time_->ask([](const absl::StatusOr<Tso>&) {});
   s.commit_ts = std::max(time_->newest(), order_->sorter().largest_durable()).value;
   s.replay_ignored = order_->replay_ignored();
-  s.waiting_for = order_->explain();
+  s.waiting_for = state_ == NodeState::closing ? close_waits_for() : order_->explain();
   s.failure = ingest_->failure_text();
   s.pullers = pulls_->pullers();
   s.numbers = snapshot();

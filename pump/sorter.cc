@@ -301,12 +301,15 @@ std::vector<storage::OrderEntry> Sorter::advance() {
 }
 
 bool Sorter::publish(Tso ts) {
-  if (!open_.empty()) return false;
   // Prewrites that aren't durable yet count as open: a careless writer may have sent their commit already.
-  for (const auto& [start, transaction] : transactions_)
-    if (transaction.complete) return false;
+  if (!nothing_admitted_is_open()) return false;
   published_ = std::max(published_, ResolvedTs(ts.value));
   return true;
+}
+
+bool Sorter::nothing_admitted_is_open() const {
+  return open_.empty() &&
+         std::none_of(transactions_.begin(), transactions_.end(), [](const auto& t) { return t.second.complete; });
 }
 
 std::optional<Sorter::Blocker> Sorter::blocker() const {

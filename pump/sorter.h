@@ -82,6 +82,9 @@ class Sorter {
   };
   // What holds the resolved ts down.
   [[nodiscard]] std::optional<Blocker> blocker() const;
+  // No transaction is between the admission of its prewrite and the durability of its end. Sets of parts that aren't
+  // complete don't count: they have no ack.
+  [[nodiscard]] bool nothing_admitted_is_open() const;
   [[nodiscard]] size_t open_count() const { return open_.size(); }
   [[nodiscard]] size_t pending_count() const { return pending_.size(); }
   [[nodiscard]] const SorterCounters& counters() const { return counters_; }
