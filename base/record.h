@@ -21,7 +21,7 @@ enum class RecordKind : uint8_t {
   rollback = 3,       // start ts
   prewrite_part = 4,  // a piece of a payload larger than kRecordBodyBytesMax
   progress = 5,       // writer time: "nothing at or below this ts will be committed by me any more"
-  // Decisions: appended by the pump itself before anyone acts on them (design §3.2).
+  // Decisions: appended by the pump itself before anyone acts on them (docs/architecture.md).
   decided_commit = 8,    // the commit never arrived; the database says it committed at this ts
   decided_rollback = 9,  // the database says it rolled back
   stray = 10,            // a copy of a transaction that another pump has; commit ts as found

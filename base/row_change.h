@@ -182,7 +182,7 @@ struct RowChange {
   uint32_t ordinal = 0;  // place in the source transaction, counted before filters: progress survives a changed filter
 };
 
-// What the objects named by a DDL must look like once it has run; decides after a crash whether it did (design §8).
+// What the objects named by a DDL must look like once it has run; decides after a crash whether it did.
 struct DdlExpectation {
   std::string schema;
   std::string table;  // empty: the schema itself

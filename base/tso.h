@@ -28,7 +28,7 @@ struct Timestamp {
 using StartTs = Timestamp<struct StartTsTag>;
 using CommitTs = Timestamp<struct CommitTsTag>;
 using ResolvedTs = Timestamp<struct ResolvedTsTag>;
-// A timestamp of any kind: an oracle's answer, or the largest of several kinds (the W of design §3.2).
+// A timestamp of any kind: an oracle's answer, or the largest of several kinds (the W of docs/architecture.md).
 using Tso = Timestamp<struct TsoTag>;
 
 template <class Tag>

@@ -1,4 +1,4 @@
-// The pump's options: contract.md's, and every flag and key that TiDB-Binlog's pump takes. What doesn't work yet is
+// The pump's options: its own, and every flag and key that TiDB-Binlog's pump takes. What doesn't work yet is
 // refused when it is set to something; what has no meaning here is accepted and warned about. Page: docs/config/pump.md
 #pragma once
 

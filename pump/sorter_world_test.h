@@ -1,4 +1,4 @@
-// A sorter with a log and an oracle around it, and the definition of design §3.2 written down naively to hold it
+// A sorter with a log and an oracle around it, and the definition of docs/architecture.md written down naively to hold it
 // against.
 #pragma once
 
