@@ -1,6 +1,6 @@
-// Decides which records the log takes, pairs prewrites with their commits, and raises the resolved ts (docs/architecture.md).
-// Each record is seen twice: admit() in append order, before the log takes it; durable() in log order, after. Replay
-// feeds the same two steps, so what a restart rebuilds is by construction what was there (ADR 2).
+// Decides which records the log takes, pairs prewrites with their commits, and raises the resolved ts
+// (docs/architecture.md). Each record is seen twice: admit() in append order, before the log takes it; durable() in log
+// order, after. Replay feeds the same two steps, so what a restart rebuilds is by construction what was there (ADR 2).
 // Contract: entries leave advance() in strictly ascending commit ts (INV-2); none is at or below a ts that was
 //           published before it (INV-3); each committed transaction leaves exactly once.
 // Threads:  one; no I/O, no clock.

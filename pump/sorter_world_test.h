@@ -1,5 +1,5 @@
-// A sorter with a log and an oracle around it, and the definition of docs/architecture.md written down naively to hold it
-// against.
+// A sorter with a log and an oracle around it, and the definition of docs/architecture.md written down naively to hold
+// it against.
 #pragma once
 
 #include <algorithm>

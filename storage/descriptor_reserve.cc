@@ -7,8 +7,7 @@
 
 namespace sluice::storage {
 
-DescriptorReserve::DescriptorReserve(size_t count)
-    : count_(count), source_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
+DescriptorReserve::DescriptorReserve(size_t count) : count_(count), source_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
   while (source_ >= 0 && kept_.size() < count_) {
     const int fd = ::fcntl(source_, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) break;

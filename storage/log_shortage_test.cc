@@ -88,7 +88,8 @@ TEST_P(LogShortage, AtEachCallOfAnOpenIsToldAndTheNextOpenFindsAll) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, LogShortage, testing::Values(Effect::no_space, Effect::no_descriptor, Effect::no_memory),
+INSTANTIATE_TEST_SUITE_P(Kinds, LogShortage,
+                         testing::Values(Effect::no_space, Effect::no_descriptor, Effect::no_memory),
                          [](const auto& test) {
                            return test.param == Effect::no_space        ? "space"
                                   : test.param == Effect::no_descriptor ? "descriptors"
