@@ -5,7 +5,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <boost/json/src.hpp>
+#include <boost/json.hpp>
 
 #include "base/status.h"
 #include "base/tso.h"

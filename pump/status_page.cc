@@ -1,7 +1,7 @@
 #include "pump/status_page.h"
 
 #include <fmt/format.h>
-#include <boost/json/src.hpp>
+#include <boost/json.hpp>
 
 namespace sluice::pump {
 namespace {

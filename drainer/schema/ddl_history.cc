@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 // The one place that compiles Boost.JSON; table_schema.cc includes its declarations only.
-#include <boost/json/src.hpp>
+#include <boost/json.hpp>
 
 #include "base/status.h"
 #include "drainer/schema/compression.h"
