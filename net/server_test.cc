@@ -270,6 +270,21 @@ TEST_F(ServerTest, ARetryableNackIsSentAgainUntilTaken) {
   EXPECT_THAT(node.events.next(3), ElementsAre("write 1-2 1 2", "write 3-4 1 2", "write 5-6 1 2"));
 }
 
+TEST_F(ServerTest, SaysWhyNothingGetsThroughUntilSomethingDoes) {
+  node.answer_write = [](const PeerPtr& peer, uint64_t first, uint64_t last) {
+    peer->send_nack({.first = first, .last = last, .reason = NackReason::no_space, .retryable = true, .text = "full"});
+  };
+  connect_writer();
+  roll_back({1});
+  EXPECT_THAT(node.events.next(2), ElementsAre("write 1-1 1", "write 2-2 1"));
+  on_loop([&] {
+    EXPECT_EQ(writer->standstill(), "takes nothing: full");
+    node.answer_write = [](const PeerPtr& peer, uint64_t, uint64_t last) { peer->send_ack(last); };
+  });
+  EXPECT_EQ(client.next(), "1 ok");
+  on_loop([&] { EXPECT_EQ(writer->standstill(), ""); });
+}
+
 TEST_F(ServerTest, SendsTheUnackedAgainToAServerThatCameBack) {
   node.answer_write = [](const PeerPtr& peer, uint64_t, uint64_t) { peer->send_ack(1); };
   connect_writer();
@@ -326,6 +341,7 @@ TEST_F(ServerTest, GivesUpOnAnUnreachablePumpWhenAskedTo) {
   connect_writer({.give_up_after = std::chrono::milliseconds(1)});
   roll_back({1});
   EXPECT_THAT(client.next(), AllOf(HasSubstr("1 failed: given up"), HasSubstr(address())));
+  on_loop([&] { EXPECT_THAT(writer->standstill(), HasSubstr("can't be reached: ")); });
 }
 
 TEST_F(ServerTest, PullsDataResolvedGapAndEndInOrderAndGrantsCredit) {

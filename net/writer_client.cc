@@ -63,6 +63,7 @@ class Writer : public std::enable_shared_from_this<Writer> {
 
   [[nodiscard]] uint64_t unacked_bytes() const { return queue_.unacked_bytes(); }
   [[nodiscard]] uint64_t reconnects() const { return reconnects_; }
+  [[nodiscard]] const std::string& standstill() const { return standstill_; }
 
  private:
   // Once a loop turn, so that many small steps share a frame.
@@ -87,6 +88,7 @@ class Writer : public std::enable_shared_from_this<Writer> {
 
   void on_welcome(const Welcome& welcome) {
     welcome_ = welcome;
+    standstill_.clear();
     window_bytes_ = welcome.writer_window_bytes == 0 ? kWindowBytesDefault : welcome.writer_window_bytes;
     frame_bytes_max_ = kBulkBodyBytesTarget;
     if (welcome.frame_body_bytes_max != 0) frame_bytes_max_ = std::min(frame_bytes_max_, welcome.frame_body_bytes_max);
@@ -123,6 +125,7 @@ class Writer : public std::enable_shared_from_this<Writer> {
     SendQueue::NackOutcome outcome = queue_.nack(nack);
     settle(std::move(outcome.settled));
     if (!outcome.retry || dropped_) return;
+    standstill_ = fmt::format("takes nothing: {}", nack.text);
     spdlog::debug("pump asks to retry address={} first={} last={} reason={}", options_.address, nack.first, nack.last,
                   nack.text);
     // Pausing all keeps the order: what follows would overtake what must go again.
@@ -149,6 +152,7 @@ class Writer : public std::enable_shared_from_this<Writer> {
     if (absl::IsFailedPrecondition(why)) return end(why);
     const auto now = std::chrono::steady_clock::now();
     const auto pause = reconnect_.lost(now, message_of(why));
+    standstill_ = fmt::format("can't be reached: {}", message_of(why));
     if (options_.give_up_after.count() != 0 && reconnect_.unreachable_for(now) >= options_.give_up_after)
       return end(absl::UnavailableError(
           fmt::format("given up after {} ms: {}", options_.give_up_after.count(), message_of(why))));
@@ -165,7 +169,10 @@ class Writer : public std::enable_shared_from_this<Writer> {
   void settle(std::vector<SendQueue::Settled> settled) {
     for (const SendQueue::Settled& one : settled) {
       if (dropped_) return;
-      if (one.status.ok()) retry_backoff_ = std::chrono::milliseconds(0);
+      if (one.status.ok()) {
+        retry_backoff_ = std::chrono::milliseconds(0);
+        standstill_.clear();
+      }
       if (one.done) one.done(one.status);
     }
   }
@@ -179,6 +186,7 @@ class Writer : public std::enable_shared_from_this<Writer> {
   uint64_t window_bytes_ = kWindowBytesDefault;
   uint32_t frame_bytes_max_ = kBulkBodyBytesTarget;
   uint64_t reconnects_ = 0;
+  std::string standstill_;
   bool connected_before_ = false;
   bool send_scheduled_ = false;
   bool dropped_ = false;
@@ -229,6 +237,7 @@ class SessionWriterClient final : public WriterClient {
   [[nodiscard]] uint64_t unacked_bytes() const override { return writer_->unacked_bytes(); }
   void finish(Done done) override { writer_->finish(std::move(done)); }
   [[nodiscard]] uint64_t reconnects() const override { return writer_->reconnects(); }
+  [[nodiscard]] std::string standstill() const override { return writer_->standstill(); }
 
  private:
   EventLoop& loop_;

@@ -53,6 +53,8 @@ class WriterClient {
   // Says goodbye once everything is acked; `done` once the pump answered. No further steps after it.
   virtual void finish(Done done) = 0;
   [[nodiscard]] virtual uint64_t reconnects() const = 0;
+  // Why nothing gets through right now: what the pump asked to retry for, or why it can't be reached. Else empty.
+  [[nodiscard]] virtual std::string standstill() const = 0;
 };
 
 }  // namespace sluice::net

@@ -128,9 +128,18 @@ class Replay {
     tick_timer_.expires_after(std::chrono::seconds(1));
     tick_timer_.async_wait([this](const boost::system::error_code& error) {
       if (error || over_) return;
-      on_progress_({.acked = totals_.binlogs(), .all = survey_.binlogs, .elapsed = clock_.now() - start_});
+      on_progress_(progress());
       tick();
     });
+  }
+
+  [[nodiscard]] ReplayProgress progress() const {
+    ReplayProgress now{
+        .acked = totals_.binlogs(), .all = survey_.binlogs, .elapsed = clock_.now() - start_, .standstills = {}};
+    for (size_t i = 0; i < lanes_.size(); ++i)
+      if (std::string reason = lanes_[i]->writer().standstill(); !reason.empty())
+        now.standstills.push_back({.pump = options_.pumps[i], .reason = std::move(reason)});
+    return now;
   }
 
   void end(const absl::Status& status) {

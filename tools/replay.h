@@ -26,9 +26,15 @@ struct ReplayOptions {
   std::chrono::milliseconds give_up_after{60'000};
 };
 
+// A pump that takes nothing right now.
+struct Standstill {
+  std::string pump, reason;
+};
+
 struct ReplayProgress {
   uint64_t acked = 0, all = 0;  // binlogs
   std::chrono::duration<double> elapsed{};
+  std::vector<Standstill> standstills;
 };
 
 struct ReplayResult {

@@ -13,7 +13,13 @@ constexpr uint64_t kUnackedBytesMax = 64u << 20;
 void ReplayLane::advance() {
   if (advancing_) return;  // an ack inside a send: the loop below goes on anyway
   advancing_ = true;
-  while (fetch() && may_send_next()) send_next();
+  while (fetch() && may_take_next()) {
+    RecordedBinlog binlog = *std::exchange(next_, std::nullopt);
+    if (must_wait(binlog))
+      hold(std::move(binlog));
+    else
+      send(std::move(binlog));
+  }
   advancing_ = false;
 }
 
@@ -30,22 +36,51 @@ bool ReplayLane::fetch() {
   return !at_end_;
 }
 
-bool ReplayLane::may_send_next() {
+bool ReplayLane::may_take_next() {
   waits_for_pace_ = false;
-  if (in_flight_ >= in_flight_max_ || (in_flight_ > 0 && writer_->unacked_bytes() >= kUnackedBytesMax)) return false;
-  if (next_->step != BinlogStep::prewrite) return !unacked_prewrites_.contains(next_->start);
+  const uint32_t records = in_flight_ + held_;
+  if (records >= in_flight_max_ || (records > 0 && writer_->unacked_bytes() + held_bytes_ >= kUnackedBytesMax))
+    return false;
+  if (next_->step != BinlogStep::prewrite) return true;
   const auto due = context_.pacer.due();
   waits_for_pace_ = due && *due > context_.clock.now();
   return !waits_for_pace_;
 }
 
-void ReplayLane::send_next() {
-  const RecordedBinlog sent = *std::exchange(next_, std::nullopt);
+bool ReplayLane::must_wait(const RecordedBinlog& binlog) const {
+  const auto found = unsettled_.find(binlog.start);
+  if (found == unsettled_.end()) return false;
+  return !found->second.held.empty() || binlog.step != BinlogStep::prewrite;
+}
+
+void ReplayLane::hold(RecordedBinlog binlog) {
+  ++held_;
+  held_bytes_ += binlog.payload.size();
+  unsettled_[binlog.start].held.push_back(std::move(binlog));
+}
+
+// A prewrite of `start` was acked: what waited for it goes out, up to the next one that must wait.
+void ReplayLane::release(StartTs start) {
+  const auto found = unsettled_.find(start);
+  if (found == unsettled_.end() || --found->second.unacked_prewrites > 0) return;
+  std::deque<RecordedBinlog> held = std::move(found->second.held);
+  unsettled_.erase(found);
+  for (RecordedBinlog& binlog : held) {
+    --held_;
+    held_bytes_ -= binlog.payload.size();
+    if (must_wait(binlog))
+      hold(std::move(binlog));
+    else
+      send(std::move(binlog));
+  }
+}
+
+void ReplayLane::send(RecordedBinlog sent) {
   Pacer::Time since = context_.clock.now();
   if (sent.step == BinlogStep::prewrite) {
     since = context_.pacer.due().value_or(since);  // the intended time
     context_.pacer.take();
-    unacked_prewrites_.insert(sent.start);
+    ++unsettled_[sent.start].unacked_prewrites;
   }
   ++in_flight_;
   const RecordedBinlog what{.step = sent.step, .start = sent.start, .commit = sent.commit, .payload = {}};
@@ -65,7 +100,6 @@ void ReplayLane::send_next() {
 void ReplayLane::on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since,
                           const absl::Status& outcome) {
   --in_flight_;
-  unacked_prewrites_.erase(what.start);
   if (!outcome.ok()) {
     status_.Update(annotate(outcome, fmt::format("start ts {}", what.start)));
     return context_.changed();
@@ -84,6 +118,7 @@ void ReplayLane::on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pa
   }
   totals.payload_bytes += payload_bytes;
   totals.latency.add(context_.clock.now() - since);
+  if (what.step == BinlogStep::prewrite) release(what.start);
   advance();
   context_.changed();
 }

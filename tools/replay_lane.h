@@ -1,17 +1,26 @@
 // One recording into one pump: a pure state machine over a reader, a writer client and a clock.
-// Contract: records are sent in recorded order; a commit or rollback is sent only once its prewrite is acked, and until
-//           then nothing behind it is sent either; at most `in_flight` records are un-acked.
+// Contract: prewrites go out in recorded order; what else a transaction has follows its prewrite, in recorded order, as
+//           soon as that prewrite is acked. Until then other transactions overtake it.
+// Proof:    overtaking can't make a pump refuse a recorded commit, nor change what it serves. A record only ever goes
+// out
+//           later than recorded, and a prewrite P never does, so what precedes P in the pump's log preceded it in the
+//           recording: its bound B(P) is at most the recorded one, and its commit ts c stays above it. P is open until
+//           its commit is durable, so the resolved ts stays at or below B(P) < c however late that commit goes out.
+//           Pumps serve by commit ts, not by arrival. (A repeated prewrite that waits behind its own transaction's end
+//           is the one that goes out late: the pump absorbs it.)
 // Threads:  the writer's loop thread.
+// Limits:   at most `in_flight` records, and about kUnackedBytesMax, are un-acked or wait for their prewrite's ack.
 // Errors:   the first one ends the lane: a reader's, or what the pump refused for good.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 
-#include <absl/container/flat_hash_set.h>
+#include <absl/container/flat_hash_map.h>
 #include <absl/status/status.h>
 
 #include "base/clock.h"
@@ -61,15 +70,24 @@ class ReplayLane {
   // Sends whatever may be sent now. Safe to call at any time.
   void advance();
 
-  [[nodiscard]] bool sent_and_acked() const { return at_end_ && in_flight_ == 0; }
+  [[nodiscard]] bool sent_and_acked() const { return at_end_ && in_flight_ == 0 && held_ == 0; }
   [[nodiscard]] bool waits_for_pace() const { return waits_for_pace_; }
   [[nodiscard]] const absl::Status& status() const { return status_; }
   [[nodiscard]] net::WriterClient& writer() { return *writer_; }
 
  private:
+  // With an un-acked prewrite.
+  struct Unsettled {
+    uint32_t unacked_prewrites = 0;
+    std::deque<RecordedBinlog> held;  // what came after, in recorded order
+  };
+
   bool fetch();          // next_ has a binlog afterwards, unless at the end or failed
-  bool may_send_next();  // window, pace, and the prewrite's ack before its commit
-  void send_next();
+  bool may_take_next();  // window and pace
+  [[nodiscard]] bool must_wait(const RecordedBinlog& binlog) const;
+  void hold(RecordedBinlog binlog);
+  void release(StartTs start);
+  void send(RecordedBinlog binlog);
   void on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since, const absl::Status& outcome);
 
   std::unique_ptr<RecordingReader> reader_;
@@ -77,8 +95,10 @@ class ReplayLane {
   const uint32_t in_flight_max_;
   ReplayContext& context_;
   std::optional<RecordedBinlog> next_;
-  absl::flat_hash_set<StartTs> unacked_prewrites_;
+  absl::flat_hash_map<StartTs, Unsettled> unsettled_;
   uint32_t in_flight_ = 0;
+  uint32_t held_ = 0;
+  uint64_t held_bytes_ = 0;
   bool at_end_ = false;
   bool waits_for_pace_ = false;
   bool advancing_ = false;

@@ -1,5 +1,6 @@
 #include "tools/replay_lane.h"
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -55,13 +56,18 @@ class ScriptedWriter final : public net::WriterClient {
   uint64_t unacked_bytes() const override { return unacked_bytes_; }
   void finish(Done done) override { done(absl::OkStatus()); }
   uint64_t reconnects() const override { return 0; }
+  std::string standstill() const override { return {}; }
 
   void ack_one(const absl::Status& outcome = absl::OkStatus()) {
     ASSERT_FALSE(waiting_.empty());
-    auto [bytes, done] = std::move(waiting_.front());
-    waiting_.pop_front();
-    unacked_bytes_ -= bytes;
-    done(outcome);
+    settle(waiting_.begin(), outcome);
+  }
+  // The oldest un-acked one of this name.
+  void ack(const std::string& what) {
+    const auto found =
+        std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& one) { return one.what == what; });
+    ASSERT_NE(found, waiting_.end()) << what;
+    settle(found, absl::OkStatus());
   }
   std::string sent;
 
@@ -69,10 +75,21 @@ class ScriptedWriter final : public net::WriterClient {
   void take(const std::string& what, uint64_t bytes, Done done) {
     sent += (sent.empty() ? "" : " ") + what;
     unacked_bytes_ += bytes;
-    waiting_.emplace_back(bytes, std::move(done));
+    waiting_.push_back({what, bytes, std::move(done)});
+  }
+  struct Waiting {
+    std::string what;
+    uint64_t bytes;
+    Done done;
+  };
+  void settle(std::deque<Waiting>::iterator one, const absl::Status& outcome) {
+    const Waiting settled = std::move(*one);
+    waiting_.erase(one);
+    unacked_bytes_ -= settled.bytes;
+    settled.done(outcome);
   }
   uint64_t unacked_bytes_ = 0;
-  std::deque<std::pair<uint64_t, Done>> waiting_;
+  std::deque<Waiting> waiting_;
 };
 
 RecordedBinlog P(uint64_t start, std::string payload = "x") {
@@ -107,14 +124,64 @@ class ReplayLaneTest : public testing::Test {
   ScriptedWriter* pump_ = nullptr;
 };
 
-TEST_F(ReplayLaneTest, ACommitWaitsForItsPrewritesAckAndWhatIsBehindItWaitsToo) {
-  ReplayLane& l = lane({P(1), P(2), C(1, 3), P(4), R(2)});
-  EXPECT_EQ(pump_->sent, "P1 P2");
-  pump_->ack_one();
-  EXPECT_EQ(pump_->sent, "P1 P2 C1@3 P4");
+TEST_F(ReplayLaneTest, ACommitWaitsForItsPrewritesAckAndOtherTransactionsOvertakeIt) {
+  ReplayLane& l = lane({P(1), P(2), C(1, 3), P(4), R(2), P(5)});
+  EXPECT_EQ(pump_->sent, "P1 P2 P4 P5");
+  pump_->ack("P2");
+  EXPECT_EQ(pump_->sent, "P1 P2 P4 P5 R2");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 P2 P4 P5 R2 C1@3");
+  for (const char* last : {"P4", "P5", "R2"}) pump_->ack(last);
   EXPECT_FALSE(l.sent_and_acked());
-  pump_->ack_one();
-  EXPECT_EQ(pump_->sent, "P1 P2 C1@3 P4 R2");
+  pump_->ack("C1@3");
+  EXPECT_TRUE(l.sent_and_acked());
+}
+
+TEST_F(ReplayLaneTest, ASlowAckOfOnePrewriteHoldsBackOnlyItsOwnTransaction) {
+  lane({P(1), C(1, 9), P(2), C(2, 3), P(4), C(4, 5)});
+  pump_->ack("P2");
+  pump_->ack("P4");
+  EXPECT_EQ(pump_->sent, "P1 P2 P4 C2@3 C4@5");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 P2 P4 C2@3 C4@5 C1@9");
+}
+
+TEST_F(ReplayLaneTest, KeepsTheRecordedOrderWithinATransaction) {
+  // A writer that repeated all it had, then gave up: the repeat goes out behind what came before it.
+  lane({P(1), C(1, 3), P(1), C(1, 3), R(1)});
+  EXPECT_EQ(pump_->sent, "P1");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 C1@3 P1");
+  pump_->ack("C1@3");
+  EXPECT_EQ(pump_->sent, "P1 C1@3 P1");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 C1@3 P1 C1@3 R1");
+}
+
+TEST_F(ReplayLaneTest, ACommitWaitsForEveryCopyOfItsPrewrite) {
+  lane({P(1), P(1), C(1, 3)});
+  EXPECT_EQ(pump_->sent, "P1 P1");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 P1");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 P1 C1@3");
+}
+
+TEST_F(ReplayLaneTest, WhatWaitsCountsIntoTheWindow) {
+  lane({P(1), C(1, 9), P(2), P(3)}, 3);
+  EXPECT_EQ(pump_->sent, "P1 P2");
+  pump_->ack("P2");
+  EXPECT_EQ(pump_->sent, "P1 P2 P3");
+}
+
+TEST_F(ReplayLaneTest, WhatWaitsCountsIntoTheBytes) {
+  lane({P(1), C(1, 9), P(1, std::string(65u << 20, 'x')), P(2)});
+  EXPECT_EQ(pump_->sent, "P1");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 C1@9 P1");
+  pump_->ack("C1@9");
+  pump_->ack("P1");
+  EXPECT_EQ(pump_->sent, "P1 C1@9 P1 P2");
 }
 
 TEST_F(ReplayLaneTest, ACommitWhosePrewriteWasAckedEarlierIsNotHeldBack) {
@@ -166,7 +233,7 @@ TEST_F(ReplayLaneTest, StartsNoTransactionBeforeItsTimeAndCountsLatencyFromTheIn
 }
 
 TEST_F(ReplayLaneTest, ARefusedRecordEndsTheLaneWithThePumpsText) {
-  ReplayLane& l = lane({P(1), C(1, 3), P(4)});
+  ReplayLane& l = lane({P(1), C(1, 3), P(4)}, 2);
   pump_->ack_one(absl::FailedPreconditionError("commit ts 3 is at or below the bound 8"));
   EXPECT_EQ(pump_->sent, "P1");
   EXPECT_FALSE(l.sent_and_acked());

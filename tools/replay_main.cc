@@ -100,10 +100,12 @@ void print_progress(const tools::ReplayProgress& p) {
   const bool live = isatty(STDERR_FILENO) != 0;
   fmt::print(stderr, "{}replay: {} of {} binlogs acked after {:.0f} s{}", live ? "\r" : "", p.acked, p.all,
              p.elapsed.count(), live ? "" : "\n");
+  for (const tools::Standstill& one : p.standstills)
+    fmt::print(stderr, "{}replay: pump {} {}; trying on\n", live ? "\n" : "", one.pump, one.reason);
 }
 
 int exit_code(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ? 2 : 1;
+  return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) || absl::IsAborted(status) ? 2 : 1;
 }
 
 int fail(const absl::Status& status) {
