@@ -5,8 +5,9 @@ import json
 import socket
 import subprocess
 
-from harness import BIN, Cluster, ClusterTest, main
+from harness import BIN, Cluster, ClusterTest, main, wait_until
 
+from cluster import native
 from cluster.corpus import decompressed
 from cluster.nodes import Pump, Replay
 
@@ -112,33 +113,80 @@ class PumpStart(ClusterTest):
         self.first.start()
 
 
+def damaged(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
 class BrokenFrames(ClusterTest):
-    GARBAGE = {
-        "random bytes": bytes(range(7, 107)),
-        "our magic, then rubbish": b"SLIC" + b"\xA5" * 100,
-        "half a header": b"SLIC\x01",
-        "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
-        "HTTP that never ends its line": b"GET /" + b"a" * 200_000,
-        "nothing": b"",
+    """Each case must reach the code that is to refuse it: the pump's log says why it closed that very connection."""
+    HELLO = native.hello(native.WRITER)
+    RECORD = native.prewrite(5, b"abc")
+    # what -> (bytes, the reason in the pump's log)
+    BEFORE_HELLO = {
+        "random bytes": (bytes(range(7, 107)), r"neither this node's protocol nor HTTP/1 peer=\S+ first_bytes=0708090a"),
+        "a TLS hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100), r"nor HTTP/1 peer=\S+ first_bytes=16030102"),
+        "nearly our magic": (b"SLIC" + b"\xA5" * 100, r"nor HTTP/1 peer=\S+ first_bytes=534c4943"),
+        "our magic, then rubbish": (b"SLC\x01" + b"\xA5" * 100, r"frame header hashes to \w+, it says a5a5a5a5"),
+        "another major version": (b"SLC\x09" + HELLO[4:], r"protocol version 9, this program version 1"),
+        "a flipped bit in a header": (damaged(HELLO, 9), r"frame header hashes to"),
+        "a flipped bit in a body": (damaged(HELLO, 40), r"body of frame type 1 hashes to \w+, its header says"),
+        "half a header": (HELLO[:20], r"connection closed peer=\S+ name=\S* reason="),
+        "half a body": (HELLO[:-9], r"connection closed peer=\S+ name=\S* reason="),
+        "a giant length": (native.frame(native.WRITE, b"", 1, 0, body_bytes=1 << 30), r"announces a body of 1073741824 bytes"),
+        "an unknown type": (native.frame(99), r"frame type 99 is unknown"),
+        "records before hello": (native.write(1, RECORD), r"before hello"),
+        "a hello that is no message": (native.frame(native.HELLO, b"\xA5" * 64), r"hello"),
+    }
+    AFTER_HELLO = {
+        "a flipped bit in a payload": (damaged(native.write(1, RECORD), 32 + 24), r"frame of records"),
+        "a flipped bit in a record's start ts": (damaged(native.write(1, RECORD), 32 + 8), r"record headers of a frame fold to"),
+        "a gap in the sequence": (native.write(7, RECORD), r"write of sequence 7, 1 is next"),
+        "a puller's frame from a writer": (native.frame(native.CREDIT, native.table(("Q", 1))), r"role 1, which is for role 2"),
     }
 
-    def test_broken_bytes_close_their_connection_and_harm_nothing(self):
+    def closed_with(self, pump, role, data, reason):
+        with native.Peer(pump.port, role) as peer:
+            address = "127.0.0.1:%d" % peer.socket.getsockname()[1]
+            try:
+                peer.send(data)
+                peer.socket.shutdown(socket.SHUT_WR)
+                while peer.socket.recv(65536):
+                    pass
+            except ConnectionError:
+                pass  # reset: closed as well
+            except OSError as error:  # ENOTCONN: closed before the shutdown
+                self.assertEqual(error.errno, errno.ENOTCONN)
+        lines = lambda: [line for line in pump.program.text().splitlines() if f"peer={address} " in line]
+        wait_until(lines, 10, lambda: f"a log line about {address}\n{pump.program.tail()}")
+        self.assertEqual(len(lines()), 1, lines())
+        self.assertRegex(lines()[0], reason)
+
+    def test_broken_bytes_close_their_connection_with_their_own_reason_and_harm_nothing(self):
         cluster = self.cluster("ddl")
         cluster.start_pumps()
-        for what, data in self.GARBAGE.items():
-            with self.subTest(what), socket.create_connection(("127.0.0.1", cluster.pumps[0].port), timeout=20) as peer:
-                try:
-                    peer.sendall(data)
-                    peer.shutdown(socket.SHUT_WR)
-                    while peer.recv(65536):
-                        pass
-                except ConnectionError:
-                    pass  # reset: closed as well
-                except OSError as error:  # ENOTCONN: closed before the shutdown
-                    self.assertEqual(error.errno, errno.ENOTCONN)
-                self.assertTrue(cluster.pumps[0].healthy())
+        pump = cluster.pumps[0]
+        for role, cases in ((None, self.BEFORE_HELLO), (native.WRITER, self.AFTER_HELLO)):
+            for what, (data, reason) in cases.items():
+                with self.subTest(what):
+                    self.closed_with(pump, role, data, reason)
+                    self.assertTrue(pump.healthy())
         until = cluster.replay().wait()["progress_ts"]
-        self.assertEqual(cluster.probe(cluster.pumps[0], until).wait(), cluster.corpus.served(0))
+        self.assertEqual(cluster.probe(pump, until).wait(), cluster.corpus.served(0))
+
+    def test_http_that_never_ends_its_line_is_answered_and_closed(self):
+        cluster = self.cluster("ddl")
+        cluster.start_pumps()
+        with native.Peer(cluster.pumps[0].port) as peer:
+            peer.send(b"GET /" + b"a" * 32_000)
+            self.assertRegex(peer.socket.recv(65536), rb"^HTTP/1.1 431 ")
+        self.assertTrue(cluster.pumps[0].healthy())
+
+    def test_a_connection_without_a_byte_is_closed_when_its_peer_leaves(self):
+        cluster = self.cluster("ddl")
+        cluster.start_pumps()
+        with native.Peer(cluster.pumps[0].port) as peer:
+            peer.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(peer.socket.recv(1), b"")
 
 
 class SchemaHistory(ClusterTest):
