@@ -1,4 +1,5 @@
-// A folder held against a second process for as long as the object lives; the lock falls with the process, however it ends.
+// A folder held against a second process for as long as the object lives; the lock falls with the process, however it
+// ends.
 // Errors:   UNAVAILABLE when it is held by another (it may be ending: trying again can heal it), or when the lock file
 //           can't be made.
 #pragma once
@@ -14,9 +15,9 @@
 namespace sluice::host {
 
 struct FolderLockOptions {
-  std::string_view file = ".lock";             // its name in the folder
-  std::string_view option = "--data-dir";      // what to say when it is in use: another value for this
-  std::string_view holder = "process";         // "pump": who holds it, as far as the lock file's name tells
+  std::string_view file = ".lock";         // its name in the folder
+  std::string_view option = "--data-dir";  // what to say when it is in use: another value for this
+  std::string_view holder = "process";     // "pump": who holds it, as far as the lock file's name tells
 };
 
 class FolderLock {

@@ -137,8 +137,8 @@ TEST_F(IngestTest, WritesWhatWasPublishedBeforeThePrewriteThatFollows) {
   EXPECT_THAT(peer->nacks, IsEmpty());
   send(commit(900, oracle.next++));
   send(prewrite(950));  // nothing was published since
-  EXPECT_THAT(log.kinds(), ElementsAre(RecordKind::progress, RecordKind::prewrite, RecordKind::commit,
-                                       RecordKind::prewrite));
+  EXPECT_THAT(log.kinds(),
+              ElementsAre(RecordKind::progress, RecordKind::prewrite, RecordKind::commit, RecordKind::prewrite));
 }
 
 TEST_F(IngestTest, SaysThatTheOutcomeIsUnknownOfWhatWasBeingWrittenWhenTheLogFailed) {
