@@ -1,5 +1,6 @@
 """Pump, drainer, replay and pull_probe as the tests and the demo start them."""
 import json
+import shutil
 import urllib.error
 import urllib.request
 
@@ -17,6 +18,12 @@ def http_get(port, path, seconds=2):
         return 0, ""
 
 
+def http_put(port, path, seconds=5):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method="PUT")
+    with urllib.request.urlopen(request, timeout=seconds) as answer:
+        return answer.read().decode("utf-8")
+
+
 class Node:
     """A program with a port and a data folder that can be killed and started again on both."""
 
@@ -27,8 +34,8 @@ class Node:
         self.dies_with_us = dies_with_us
         self.program = None
 
-    def program_of(self, binary, arguments):
-        return Program(self.name, [BIN / binary, *arguments], self.log, dies_with_us=self.dies_with_us)
+    def program_of(self, binary, arguments, **options):
+        return Program(self.name, [BIN / binary, *arguments], self.log, dies_with_us=self.dies_with_us, **options)
 
     def healthy(self):
         return http_get(self.port, "/healthz")[0] == 200
@@ -44,16 +51,22 @@ class Pump(Node):
     # Small segments: kill loops cross their borders, and a test doesn't write gigabytes ahead.
     SEGMENT_MIB = 16
 
-    def __init__(self, index, folder, cluster_id, dies_with_us=True, extra=()):
+    def __init__(self, index, folder, cluster_id, dies_with_us=True, extra=(), **program_options):
         super().__init__(f"pump-{index + 1}", folder, dies_with_us)
         self.program = self.program_of("pump", [
             "--addr", self.address, "--data-dir", self.data, "--node-id", self.name, "--cluster-id", cluster_id, "--time", "writer",
-            "--segment-bytes", self.SEGMENT_MIB << 20, *extra])
+            "--segment-bytes", self.SEGMENT_MIB << 20, *extra], **program_options)
 
-    def start(self):
-        self.program.start()
+    def start(self, extra=()):
+        """`extra`: flags of this life only; they win over the ones it was made with."""
+        self.program.start(extra)
         self.program.wait_ready(self.healthy, 30, "it is healthy")
         return self
+
+    def wipe(self):
+        """Loses its data folder, as a replaced disk does."""
+        self.kill()
+        shutil.rmtree(self.data)
 
 
 class Drainer(Node):
@@ -130,4 +143,4 @@ class Probe:
         return [json.loads(line) for line in self.program.text().splitlines() if line.startswith("{")]
 
 
-__all__ = ["Drainer", "Failure", "Probe", "Pump", "Replay", "file_target", "http_get", "mariadb_target", "wait_until"]
+__all__ = ["Drainer", "Failure", "Probe", "Pump", "Replay", "file_target", "http_get", "http_put", "mariadb_target", "wait_until"]

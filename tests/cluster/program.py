@@ -3,6 +3,7 @@ import ctypes
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -46,10 +47,10 @@ def wait_until(condition, seconds, what):
 class Program:
     """Start, kill and start again: the log file is one, appended."""
 
-    def __init__(self, name, command, log, environment=None, dies_with_us=True):
+    def __init__(self, name, command, log, environment=None, dies_with_us=True, descriptors_max=None):
         self.name, self.command, self.log = name, [str(c) for c in command], pathlib.Path(log)
         self.environment = {**os.environ, **(environment or {})}
-        self.dies_with_us = dies_with_us
+        self.dies_with_us, self.descriptors_max = dies_with_us, descriptors_max
         self.process = None
         self.peak_rss_bytes = 0
 
@@ -61,6 +62,8 @@ class Program:
             # Ctrl-C is for the parent, which ends its children in order. Were the parent killed, they would go with it.
             os.setsid()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if self.descriptors_max:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors_max, self.descriptors_max))
             if self.dies_with_us:
                 _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
