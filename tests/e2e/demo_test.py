@@ -47,6 +47,7 @@ class Demo(ClusterTest):
             else:
                 self.fail(f"the demo ended before {stage!r}")
             wait_until(lambda: also(folder), 30, "the moment to interrupt at")
+            self.assertTrue(processes_below(folder), "nothing runs yet, so nothing could be left behind")
             demo.send_signal(number)
             rest = demo.stdout.read()
             self.assertEqual(demo.wait(timeout=60), 130, rest)
