@@ -55,11 +55,13 @@ class IntoMariaDb(ClusterTest):
         until = self.c.replay().wait()["progress_ts"]
         self.c.mariadb.stop()
         drainer = self.c.drainer_to_mariadb().start(until)
-        drainer.program.wait_ready(lambda: str(self.c.mariadb.port) in drainer.program.text(), 30, "it says whom it waits for")
+        waits = f"waiting for the downstream at=root@127.0.0.1:{self.c.mariadb.port}"
+        drainer.program.wait_ready(lambda: waits in drainer.program.text(), 30, "it says whom it waits for")
         self.c.mariadb.start()
         some = "select count(*) from information_schema.tables where table_schema = 'bank'"
         drainer.program.wait_ready(lambda: self.c.mariadb.query(some) != [["0"]], 60, "it creates tables")
         self.c.mariadb.kill()
+        self.assertTrue(drainer.program.running(), "it was done before the middle")
         self.c.mariadb.start()
         drainer.wait(180)
         self.assert_equals_truth(self.c)
