@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace sluice {
 
@@ -11,6 +12,12 @@ class Clock {
   [[nodiscard]] virtual std::chrono::system_clock::time_point wall_now() const = 0;
   [[nodiscard]] virtual std::chrono::steady_clock::time_point now() const = 0;
 };
+
+// Milliseconds since the epoch, as in a timestamp's physical part.
+[[nodiscard]] inline uint64_t wall_ms(const Clock& clock) {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(clock.wall_now().time_since_epoch()).count());
+}
 
 class SystemClock final : public Clock {
  public:

@@ -1,6 +1,7 @@
 // Options: one table per program {key, flag, field, default, min, max, unit, reloadable, help} yields TOML, flags,
 // --help, validation and docs/config/*.md. Go's flag syntax is accepted beside ours: -name, --name, =value or a
-// following value. Precedence: flag, then environment where a program names a prefix, then config file, then default.
+// following value. Precedence as in TiDB-Binlog: flag, then environment (PROGRAM_FLAG_NAME), then config file, then
+// default.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,7 @@ struct Option {
   bool reloadable = false;
   bool deprecated = false;  // accepted, ignored, said so in the log
   bool supported = true;    // false: known, but has no function yet; anything but its default is refused
+  std::string no_effect{};  // why any value is taken, warned about and left without effect; empty: it has one
 };
 
 struct OptionTable {
@@ -49,21 +51,32 @@ struct OptionTable {
   bool has_config_file = true;  // adds --config
   std::string positional{};     // "FILE..." when arguments without a flag are wanted; empty: they are errors
   StringList* positionals = nullptr;
+  bool environment = false;  // PUMP_DATA_DIR sets --data-dir of pump; false: such a variable is warned about
 };
 
 struct ParsedOptions {
   bool exit_now = false;  // --help or -V was given: print `text` and exit 0
   std::string text;
-  StringList warnings;  // deprecated options that were used
+  StringList warnings;  // what was given and has no effect, or came from the environment
 };
 
-// Parses flags and the file that --config names.
-// Errors:   INVALID_ARGUMENT, naming the flag or key, the value and what is accepted; every unknown flag or key is one.
+// Parses flags, environment and the file that --config names.
+// Errors:   INVALID_ARGUMENT, naming each wrong flag and key at once, with the value and what is accepted.
 [[nodiscard]] absl::StatusOr<ParsedOptions> parse_options(const OptionTable& table, std::span<char* const> arguments);
 
 // The same checks over a TOML text; `origin` names it in errors. Warnings, if asked for, are added to.
 [[nodiscard]] absl::Status apply_toml(const OptionTable& table, std::string_view text, std::string_view origin,
                                       StringList* warnings = nullptr);
+
+// A size: bytes, or a number with a unit as Go's programs write it ("10 gib", "512MB", "1.5 GiB"; kib = 1024, kb =
+// 1000).
+[[nodiscard]] std::optional<uint64_t> parse_bytes(std::string_view text);
+
+// Options that differ between two tables of one program: what a reload found changed.
+struct ChangedOptions {
+  StringList reloadable, need_restart;
+};
+[[nodiscard]] ChangedOptions changed_options(const OptionTable& before, const OptionTable& after);
 
 // docs/config/<program>.md.
 [[nodiscard]] std::string options_page(const OptionTable& table);

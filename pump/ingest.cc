@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "base/logging.h"
 #include "base/status.h"
 
@@ -11,9 +12,9 @@ namespace {
 using net::NackReason;
 using Verdict = Admission::Verdict;
 
-bool is_decision(RecordKind kind) {
-  return kind == RecordKind::decided_commit || kind == RecordKind::decided_rollback || kind == RecordKind::stray ||
-         kind == RecordKind::abort;
+// A stray is the writer's to say too: it alone may know that a transaction of unknown outcome here went elsewhere.
+bool is_pumps_own(RecordKind kind) {
+  return kind == RecordKind::decided_commit || kind == RecordKind::decided_rollback || kind == RecordKind::abort;
 }
 
 // Whether sending the same record again, here later or to another pump, can succeed.
@@ -142,13 +143,15 @@ bool Ingest::oracle_allows(const WriterPtr& writer, Run& run) {
 }
 
 std::optional<Admission> Ingest::refuse_early(const Run& run, const RecordHeader& header) const {
-  if (is_decision(header.kind)) return refusal(NackReason::bad_record, "decisions are the pump's own records");
+  if (is_pumps_own(header.kind))
+    return refusal(NackReason::bad_record, "decided commits, decided rollbacks and aborts are the pump's own records");
   if (header.is_payload() && state_ != NodeState::online)
     return refusal(NackReason::not_online, fmt::format("not online but {}: write to another pump", to_string(state_)));
   if (header.kind == RecordKind::progress && time_.source() != net::TimeSource::writer)
     return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}",
                                                        header.start_ts, to_string(time_.source())));
   const uint64_t largest = std::max(header.start_ts, header.commit_ts);
+  if (time_.source() == net::TimeSource::writer) return refuse_far_ahead(largest);
   if (!time_.has_oracle() || Tso(largest) <= time_.newest()) return std::nullopt;
   // An old answer can't tell a timestamp from the future from one that was given out since.
   if (!run.oracle_failed.ok())
@@ -167,12 +170,19 @@ void Ingest::process(Writer& writer, Run& run) {
     entry.last = run.first + run.records.size() - 1;
     return refuse(writer, entry, *failure_);
   }
+  publish_once();
   std::vector<ByteSpan> taken;
+  std::string progress;
+  size_t progress_before = 0;  // of `taken`
   {
     NackJoiner nacks(*writer.peer);
     for (size_t i = 0; i < run.records.size(); ++i) {
       const RecordHeader& header = run.records[i].header;
       auto early = refuse_early(run, header);
+      if (!early && header.completes_prewrite() && progress.empty()) {
+        progress = persist_publish();
+        progress_before = taken.size();
+      }
       Admission admission = early ? *std::move(early) : order_.sorter().admit(header);
       if (admission.verdict == Verdict::refuse) {
         ++counters_.refused;
@@ -185,16 +195,47 @@ void Ingest::process(Writer& writer, Run& run) {
     }
   }
   if (entry.last == 0) {
+    order_.sorter().withdraw();
     if (options_.on_settled) options_.on_settled(clock_.now() - run.arrived, false);
     return;
   }
   std::string accepted;
-  if (taken.size() == run.records.size()) {
+  if (taken.size() == run.records.size() && progress.empty()) {
     accepted = std::move(run.bytes);
   } else {
+    if (!progress.empty()) taken.insert(taken.begin() + static_cast<ptrdiff_t>(progress_before), as_bytes(progress));
     for (const ByteSpan bytes : taken) accepted += as_text(bytes);
   }
   append(writer, entry, std::move(accepted));
+}
+
+std::optional<Admission> Ingest::refuse_far_ahead(uint64_t largest) const {
+  const uint64_t now_ms = wall_ms(clock_);
+  const uint64_t latest_ms = now_ms + static_cast<uint64_t>(options_.writer_time_lead_max.count());
+  if (Tso(largest).physical_ms() <= latest_ms) return std::nullopt;
+  return refusal(
+      NackReason::wrong_time,
+      fmt::format("timestamp {} is of {} ms since the epoch, this pump's clock says {} ms and takes "
+                  "timestamps up to {} ms (--writer-time-lead-max): take timestamps from the cluster's clock, "
+                  "or set this machine's",
+                  largest, Tso(largest).physical_ms(), now_ms, latest_ms));
+}
+
+void Ingest::publish_once() {
+  // What an earlier life published before it died is below a fresh answer, and the log may not know it.
+  if (published_once_ || !time_.has_oracle() || time_.newest() == Tso()) return;
+  published_once_ = true;
+  (void)order_.sorter().publish(time_.newest());  // refused while something is open: its bound covers what was told
+}
+
+std::string Ingest::persist_publish() {
+  std::string progress;
+  const std::optional<Tso> published = order_.sorter().unpersisted_publish();
+  if (!published) return progress;
+  const Admission kept = order_.sorter().admit({.kind = RecordKind::progress, .start_ts = published->value});
+  SLUICE_ASSERT(kept.accepted(), "published={} reason={}", *published, kept.text);
+  encode_progress(*published, progress);
+  return progress;
 }
 
 void Ingest::append(Writer& writer, Unacked entry, std::string accepted) {
@@ -225,6 +266,20 @@ void Ingest::refuse(Writer& writer, const Unacked& entry, const absl::Status& wh
                           .reason = no_space ? NackReason::no_space : NackReason::read_only,
                           .retryable = true,
                           .text = std::string(message_of(why))});
+  if (options_.on_settled) options_.on_settled(clock_.now() - entry.arrived, false);
+}
+
+void Ingest::refuse_in_flight(Writer& writer, const Unacked& entry, const absl::Status& why) {
+  counters_.refused += entry.last - entry.first + 1;
+  writer.peer->send_nack(
+      {.first = entry.first,
+       .last = entry.last,
+       .reason = NackReason::unknown_outcome,
+       .retryable = true,
+       .text = fmt::format("the log failed while this was being written, so it may be durable here: send it to this "
+                           "pump again after its restart; if it is written through another pump in between, tell this "
+                           "one (stray): {}",
+                           message_of(why))});
   if (options_.on_settled) options_.on_settled(clock_.now() - entry.arrived, false);
 }
 
@@ -271,7 +326,7 @@ void Ingest::on_log_failed(const absl::Status& why) {
     const auto found = writers_.find(entry.writer);
     if (found == writers_.end()) continue;
     --found->second->unacked;
-    refuse(*found->second, entry, why);
+    refuse_in_flight(*found->second, entry, why);
   }
   queued_bytes_ = 0;
   drain_all();

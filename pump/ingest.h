@@ -27,6 +27,9 @@
 namespace sluice::pump {
 
 struct IngestOptions {
+  // Writer time: how far above the clock a timestamp may lie. One that is believed can't be taken back: R would pass
+  // all that follows.
+  std::chrono::milliseconds writer_time_lead_max = std::chrono::hours(24);
   uint64_t queue_bytes_max = 32u << 20;  // below the log's own limit, which is never met so
   // Each settled run: from its arrival to its ack (or NACK).
   std::function<void(std::chrono::nanoseconds, bool acked)> on_settled{};
@@ -100,6 +103,13 @@ class Ingest {
   // Sequences [first, last] were admitted; `accepted` is what of them the log shall take, maybe nothing.
   void append(Writer& writer, Unacked entry, std::string accepted);
   void refuse(Writer& writer, const Unacked& entry, const absl::Status& why);
+  void refuse_in_flight(Writer& writer, const Unacked& entry, const absl::Status& why);
+  // Nothing: `largest` is acceptable to a pump in writer time.
+  [[nodiscard]] std::optional<Admission> refuse_far_ahead(uint64_t largest) const;
+  // The first oracle answer of this life is published before anything is admitted by it.
+  void publish_once();
+  // The PROGRESS record that must lie before the next prewrite, admitted; empty: none is due.
+  [[nodiscard]] std::string persist_publish();
   void set_reading(Writer& writer, bool reading);
   void finish_if_done(Writer& writer);
   void send_due_acks();
@@ -118,6 +128,7 @@ class Ingest {
   storage::Ticket durable_through_ = 0;
   uint64_t queued_bytes_ = 0;
   std::optional<absl::Status> failure_;
+  bool published_once_ = false;
   IngestCounters counters_;
 };
 

@@ -154,6 +154,34 @@ TEST_F(IngestTest, SaysThatTheOutcomeIsUnknownOfWhatWasBeingWrittenWhenTheLogFai
   EXPECT_EQ(peer->nacks[1].reason, NackReason::read_only);  // never taken: free to go elsewhere
 }
 
+TEST_F(IngestTest, RefusesInWriterTimeWhatIsFarAboveTheClockNamingBothAndTakesWhatIsPast) {
+  start(net::TimeSource::writer);
+  const uint64_t day_ms = 24 * 3600 * 1000;
+  send(progress(UINT64_MAX));
+  send(progress(compose_tso(FixedClock::kNowMs + day_ms + 1, 0).value));
+  send(prewrite(compose_tso(FixedClock::kNowMs + day_ms + 1, 0).value));
+  send(prewrite(100));
+  send(commit(100, compose_tso(FixedClock::kNowMs + 2 * day_ms, 0).value));
+  ASSERT_THAT(peer->nacks, SizeIs(4));
+  for (const net::Nack& nack : peer->nacks) {
+    EXPECT_EQ(nack.reason, NackReason::wrong_time);
+    EXPECT_FALSE(nack.retryable);
+  }
+  EXPECT_THAT(peer->nacks[1].text, AllOf(HasSubstr("1086400001"), HasSubstr("1000000000")));
+  send(commit(100, 200));
+  send(progress(compose_tso(FixedClock::kNowMs + day_ms, 0).value));
+  EXPECT_THAT(log.kinds(), ElementsAre(RecordKind::prewrite, RecordKind::commit, RecordKind::progress));
+}
+
+TEST_F(IngestTest, RefusesInEmbeddedTimeEveryKindOfRecordAboveAFreshAnswerNamingBoth) {
+  start(net::TimeSource::embedded);
+  send(prewrite(5'000));
+  send(commit(5'000, 6'000, RecordKind::stray));
+  ASSERT_THAT(peer->nacks, SizeIs(2));
+  for (const net::Nack& nack : peer->nacks) EXPECT_EQ(nack.reason, NackReason::ahead_of_oracle);
+  EXPECT_THAT(peer->nacks[0].text, AllOf(HasSubstr("5000"), HasSubstr("1000")));
+}
+
 TEST_F(IngestTest, TakesAStrayFromAWriterAndNoOtherDecision) {
   start(net::TimeSource::writer);
   send(prewrite(10));

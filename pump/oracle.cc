@@ -11,11 +11,6 @@ namespace {
 constexpr uint64_t kYearMs = 366ull * 24 * 3600 * 1000;
 constexpr uint64_t kAheadWarnMs = 60'000;
 
-uint64_t wall_ms(const Clock& clock) {
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(clock.wall_now().time_since_epoch()).count());
-}
-
 absl::Status check_clock(const std::filesystem::path& file, uint64_t bound_ms, uint64_t now_ms) {
   if (bound_ms != 0 && now_ms > bound_ms + kYearMs)
     return absl::FailedPreconditionError(

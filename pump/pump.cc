@@ -86,6 +86,7 @@ absl::Status Pump::open_log() {
 
 absl::Status Pump::serve() {
   IngestOptions ingest;
+  ingest.writer_time_lead_max = std::chrono::seconds(options_.writer_time_lead_max_s);
   ingest.on_settled = [this](std::chrono::nanoseconds took, bool acked) { metrics_.observe_write(took, acked); };
   ingest_ = std::make_unique<Ingest>(*order_, *time_, *log_, clock_, std::move(ingest));
   pulls_ = std::make_unique<PullService>(*order_, *log_, reader_, poster());
@@ -116,6 +117,15 @@ void Pump::log_started() const {
       "transactions={} open={} version=\"{}\"",
       host_, meta().node_id, folder_->dir().string(), meta().cluster_id, to_string(meta().time), stats.backend,
       order_->resolved(), order_->index().size(), order_->sorter().open_count(), version_line("pump"));
+  // Written before such timestamps were refused, or under a clock that was ahead.
+  const Tso largest = order_->sorter().largest_durable();
+  if (const uint64_t now_ms = wall_ms(clock_); largest.physical_ms() > now_ms + options_.writer_time_lead_max_s * 1000)
+    spdlog::error(
+        "the log holds a timestamp far above this machine's clock: no commit at or below it can be taken here any "
+        "more; "
+        "set the clock right if it is behind, else move this data folder away once everything in it is drained "
+        "largest_ts={} largest_ms={} clock_ms={}",
+        largest, largest.physical_ms(), now_ms);
   if (order_->replay_ignored() != 0) spdlog::warn("records in the log were ignored count={}", order_->replay_ignored());
 }
 

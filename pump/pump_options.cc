@@ -20,7 +20,7 @@ std::vector<Option> own_options(PumpOptions& o) {
       {.key = "node-id",
        .flag = "node-id",
        .field = &o.node_id,
-       .help = "this pump's name; default: the folder's, else host name and port"},
+       .help = "this pump's name, kept by the folder; default: the folder's, else host name and port"},
       {.key = "oracle",
        .flag = "oracle",
        .field = &o.oracle,
@@ -32,15 +32,24 @@ std::vector<Option> own_options(PumpOptions& o) {
       {.key = "time",
        .flag = "time",
        .field = &o.time,
-       .help = "the cluster's time source; empty: the folder's, or what the first writer declares, else embedded",
+       .help = "the cluster's time source; empty: the folder's; a fresh folder takes writer time if replay declares it "
+               "before anything is written, else embedded",
        .choices = {"", "pd", "embedded", "writer"}},
+      {.key = "writer-time-lead-max",
+       .flag = "writer-time-lead-max",
+       .field = &o.writer_time_lead_max_s,
+       .help = "writer time: timestamps further above this machine's clock are refused",
+       .unit = "s",
+       .min = 1,
+       .max = 10 * 365 * 24 * 3600.0},
       {.key = "log-file", .flag = "log-file", .field = &o.log_file, .help = "log into this file; empty: stderr"},
       {.key = "log-level",
        .flag = "log-level",
        .field = &o.log_level,
        .help = "what is logged",
-       .choices = {"debug", "info", "warn", "error"},
-       .short_flag = "L"},
+       .choices = {"debug", "info", "warn", "error", "fatal"},
+       .short_flag = "L",
+       .reloadable = true},
       {.key = "storage.segment-bytes",
        .flag = "segment-bytes",
        .field = &o.segment_bytes,
@@ -61,15 +70,10 @@ std::vector<Option> later_options(PumpOptions& o) {
       {.key = "pd-urls", .flag = "pd-urls", .field = &o.pd_urls, .help = "the placement driver"},
       {.key = "registry", .flag = "registry", .field = &o.registry, .help = "an etcd that lists pumps and drainers"},
       {.key = "socket", .flag = "socket", .field = &o.socket, .help = "a unix socket to listen on"},
-      {.key = "gc", .flag = "gc", .field = &o.gc, .help = "how long binlogs are kept; nothing is deleted"},
-      {.key = "",
+      {.key = "metrics-addr",
        .flag = "metrics-addr",
        .field = &o.metrics_addr,
        .help = "a push gateway; scrape GET /metrics instead"},
-      {.key = "storage.stop-write-at-available-space",
-       .flag = "",
-       .field = &o.stop_write_at_available_space,
-       .help = "space to leave free; a full disk refuses writes, retryably"},
       {.key = "storage.sync-log", .flag = "", .field = &o.sync_log, .help = "what is acked is durable, always"},
       {.key = "security.ssl-ca", .flag = "", .field = &o.ssl_ca, .help = "TLS"},
       {.key = "security.ssl-cert", .flag = "", .field = &o.ssl_cert, .help = "TLS"},
@@ -80,25 +84,31 @@ std::vector<Option> later_options(PumpOptions& o) {
   return options;
 }
 
-// Keys and flags of TiDB-Binlog's pump that tune machinery which isn't there.
-std::vector<Option> ignored_options(PumpOptions& o) {
+// Keys and flags of TiDB-Binlog's pump that tune machinery which isn't there; leaving them without effect loses
+// nothing.
+std::vector<Option> options_without_effect(PumpOptions& o) {
   std::vector<Option> options;
-  const auto add = [&](std::string key, std::string flag) {
+  const auto add = [&](std::string key, std::string flag, std::string why) {
     options.push_back(
-        {.key = std::move(key), .flag = std::move(flag), .field = &o.ignored, .help = "", .deprecated = true});
+        {.key = std::move(key), .flag = std::move(flag), .field = &o.ignored, .help = "", .no_effect = std::move(why)});
   };
-  add("heartbeat-interval", "heartbeat-interval");
-  add("gen-binlog-interval", "fake-binlog-interval");
-  for (const char* flag :
-       {"metrics-interval", "max-message-size", "binlog-file-size", "binlog-slice-size", "log-rotate"})
-    add("", flag);
-  for (const char* key : {"kv_chan_cap", "slow_write_threshold", "kv.block-cache-capacity", "kv.block-restart-interval",
-                          "kv.block-size", "kv.compaction-L0-trigger", "kv.compaction-table-size",
-                          "kv.compaction-total-size", "kv.compaction-total-size-multiplier", "kv.write-buffer",
-                          "kv.write-L0-pause-trigger", "kv.write-L0-slowdown-trigger"})
-    add(std::string("storage.") + key, "");
+  add("gc", "gc", "nothing is deleted yet; keep an eye on the disk");
+  add("storage.stop-write-at-available-space", "", "a full disk refuses writes retryably, and nothing else ends");
+  add("heartbeat-interval", "heartbeat-interval", "there is no registry to tell");
+  add("gen-binlog-interval", "fake-binlog-interval", "an idle pump resolves by the oracle");
+  add("metrics-interval", "metrics-interval", "metrics are scraped: GET /metrics");
+  add("", "max-message-size", "a transaction of up to 2 GiB is taken");
+  for (const char* flag : {"binlog-file-size", "binlog-slice-size", "log-rotate"})
+    add("", flag, "no such files; SIGHUP opens the log file again");
+  add("storage.kv_chan_cap", "", "there is no key-value store");
+  add("storage.slow_write_threshold", "", "write times are in GET /metrics");
+  for (const char* key : {"block-cache-capacity", "block-restart-interval", "block-size", "compaction-L0-trigger",
+                          "compaction-table-size", "compaction-total-size", "compaction-total-size-multiplier",
+                          "write-buffer", "write-L0-pause-trigger", "write-L0-slowdown-trigger"})
+    add(std::string("storage.kv.") + key, "", "there is no key-value store");
   for (const char* flag : {"enable-debug", "enable-binlog-slice"})
-    options.push_back({.key = "", .flag = flag, .field = &o.ignored_switch, .help = "", .deprecated = true});
+    options.push_back(
+        {.key = "", .flag = flag, .field = &o.ignored_switch, .help = "", .no_effect = "no such machinery"});
   return options;
 }
 
@@ -127,8 +137,10 @@ net::TimeSource PumpOptions::time_source() const {
 }
 
 OptionTable pump_option_table(PumpOptions& options) {
-  OptionTable table{.program = "pump", .summary = "Takes binlogs, makes them durable and serves them in commit order."};
-  for (const auto& part : {own_options(options), later_options(options), ignored_options(options)})
+  OptionTable table{.program = "pump",
+                    .summary = "Takes binlogs, makes them durable and serves them in commit order.",
+                    .environment = true};
+  for (const auto& part : {own_options(options), later_options(options), options_without_effect(options)})
     table.options.insert(table.options.end(), part.begin(), part.end());
   return table;
 }

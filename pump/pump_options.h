@@ -1,5 +1,6 @@
 // The pump's options: its own, and every flag and key that TiDB-Binlog's pump takes. What doesn't work yet is
-// refused when it is set to something; what has no meaning here is accepted and warned about. Page: docs/config/pump.md
+// refused when it is set to something; what has no meaning here is accepted, and each is warned about with the reason.
+// Page: docs/config/pump.md
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct PumpOptions {
   std::string oracle;
   uint64_t cluster_id = 0;
   std::string time;
+  uint64_t writer_time_lead_max_s = 24 * 3600;
   std::string log_file;
   std::string log_level = "info";
   uint64_t segment_bytes = 256u << 20;
@@ -29,9 +31,7 @@ struct PumpOptions {
   std::string pd_urls;
   std::string registry;
   std::string socket;
-  std::string gc;
   std::string metrics_addr;
-  std::string stop_write_at_available_space;
   std::string ssl_ca, ssl_cert, ssl_key;
   StringList cert_allowed_cn;
   bool sync_log = true;

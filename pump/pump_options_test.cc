@@ -47,7 +47,6 @@ TEST(PumpOptions, RefusesWhatDoesNotWorkYetRatherThanIgnoringIt) {
   for (const std::vector<std::string>& given :
        std::vector<std::vector<std::string>>{{"--pd-urls", "http://127.0.0.1:2379"},
                                              {"--registry=etcd://h:1"},
-                                             {"--gc", "7"},
                                              {"--socket", "unix:///x"},
                                              {"--time", "pd"},
                                              {"--metrics-addr=h:1"}}) {
@@ -62,12 +61,14 @@ TEST(PumpOptions, TakesTheGoPumpsFileAndSaysWhatHasNoEffect) {
   const OptionTable table = pump_option_table(options);
   StringList warnings;
   const char* text =
-      "heartbeat-interval = 3\n[storage]\nsync-log = true\nkv_chan_cap = 7\n[storage.kv]\nblock-size = "
+      "gc = 7\nheartbeat-interval = 3\n[storage]\nstop-write-at-available-space = '10 gib'\nsync-log = "
+      "true\nkv_chan_cap = 7\n[storage.kv]\nblock-size = "
       "1\n[security]\nssl-ca = ''\n";
   ASSERT_TRUE(apply_toml(table, text, "f", &warnings).ok());
   EXPECT_TRUE(check_options(options).ok());
-  EXPECT_THAT(warnings, testing::SizeIs(3));
-  EXPECT_THAT(warnings, Contains(HasSubstr("kv_chan_cap")));
+  EXPECT_THAT(warnings, testing::SizeIs(5));
+  EXPECT_THAT(warnings, Contains(HasSubstr("`storage.kv_chan_cap` has no effect: there is no key-value store")));
+  EXPECT_THAT(warnings, Contains(HasSubstr("`gc` has no effect: nothing is deleted yet")));
   EXPECT_THAT(std::string(message_of(apply_toml(table, "[security]\nssl-ca = 'ca.pem'\n", "f"))),
               HasSubstr("security.ssl-ca"));
 }
