@@ -1,17 +1,14 @@
 // The drainer program. Exit codes: base/exit_code.h.
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "base/status.h"
 #include "drainer/drainer.h"
+#include "host/stop_signals.h"
 
 namespace {
 
@@ -20,45 +17,29 @@ using sluice::ExitCode;
 using sluice::drainer::Drainer;
 using sluice::drainer::DrainerConfig;
 
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, signal);
-  return set;
-}
-
 int fail(const absl::Status& status) {
   const ExitCode code = exit_code(status.code());
   spdlog::error("{}", sluice::message_of(status));
   return static_cast<int>(code);
 }
 
-// The first signal asks the drainer to stop; a second leaves at once, which is as safe as any crash.
-void wait_for_signals(Drainer& drainer, const std::atomic<bool>& ended) {
-  const sigset_t set = stop_signals();
-  for (int count = 0;;) {
-    int signal = 0;
-    if (sigwait(&set, &signal) != 0) continue;
-    if (ended) return;
-    if (++count > 1) std::_Exit(static_cast<int>(ExitCode::restart_may_heal));
-    spdlog::info("asked to stop signal={}", signal);
-    drainer.request_stop();
-  }
+void reload() {
+  if (const absl::Status reopened = sluice::reopen_log(); !reopened.ok())
+    spdlog::error("{}", sluice::message_of(reopened));
+  else
+    spdlog::info("log opened again");
 }
 
-int run(DrainerConfig config) {
+int run(DrainerConfig config, sluice::StopSignals& signals) {
   auto drainer = Drainer::create(std::move(config));
   if (!drainer.ok()) return fail(drainer.status());
-  std::atomic<bool> ended{false};
-  std::thread signals([&] { wait_for_signals(**drainer, ended); });
+  signals.attach({.stop = [&](int) { (*drainer)->request_stop(); }, .reload = reload});
   const Drainer::Outcome outcome = (*drainer)->run();
-  ended = true;
+  signals.detach();
   if (outcome.abandoned) {
     spdlog::shutdown();
     std::_Exit(static_cast<int>(ExitCode::done));
   }
-  pthread_kill(signals.native_handle(), SIGTERM);  // wakes it: it sees that all has ended
-  signals.join();
   drainer->reset();
   return outcome.status.ok() ? static_cast<int>(ExitCode::done) : fail(outcome.status);
 }
@@ -66,9 +47,7 @@ int run(DrainerConfig config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before any thread: all inherit it
+  sluice::StopSignals::block();
 
   DrainerConfig config;
   const auto parsed =
@@ -85,5 +64,6 @@ int main(int argc, char** argv) {
     return static_cast<int>(ExitCode::wrong_usage);
   }
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
-  return run(std::move(config));
+  sluice::StopSignals signals({.thread_name = "drainer-signals"});
+  return run(std::move(config), signals);
 }

@@ -234,6 +234,12 @@ class SessionWriterClient final : public WriterClient {
     writer_->push(std::move(run), std::move(done));
   }
 
+  void stray(StartTs start, CommitTs commit, Done done) override {
+    std::string run;
+    encode_commit(start, commit, run, RecordKind::stray);
+    writer_->push(std::move(run), std::move(done));
+  }
+
   [[nodiscard]] uint64_t unacked_bytes() const override { return writer_->unacked_bytes(); }
   void finish(Done done) override { writer_->finish(std::move(done)); }
   [[nodiscard]] uint64_t reconnects() const override { return writer_->reconnects(); }

@@ -48,6 +48,8 @@ class WriterClient {
   virtual void commit(StartTs start, CommitTs commit, Done done) = 0;
   virtual void rollback(StartTs start, Done done) = 0;
   virtual void progress(Tso ts, Done done) = 0;
+  // Tells a pump that may hold this transaction's prewrite, unacked, that it committed through another pump.
+  virtual void stray(StartTs start, CommitTs commit, Done done) = 0;
 
   [[nodiscard]] virtual uint64_t unacked_bytes() const = 0;
   // Says goodbye once everything is acked; `done` once the pump answered. No further steps after it.

@@ -67,6 +67,7 @@ net::HttpResponse Metrics::page(const MetricsSnapshot& s) {
   f.counter("sluice_pump_rollbacks_total", "Durable since the start, replay included.", s.sorter.rollbacks);
   f.counter("sluice_pump_absorbed_total", "Repeated records.", s.sorter.absorbed);
   f.counter("sluice_pump_stale_copies_total", "Late copies of transactions already in order.", s.sorter.stale_copies);
+  f.counter("sluice_pump_strays_total", "Copies closed because another pump has the transaction.", s.sorter.strays);
   f.counter("sluice_pump_pulled_transactions_total", "Sent to pullers.", s.pulls.transactions);
   f.counter("sluice_pump_pulled_bytes_total", "Sent to pullers.", s.pulls.bytes);
   f.counter("sluice_pump_log_batches_total", "Batches written.", s.log.batches);

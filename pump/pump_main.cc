@@ -1,16 +1,10 @@
 // pump: takes binlogs, makes them durable and serves them in commit order.
-#include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <ctime>
-#include <thread>
-
-#include <pthread.h>
-#include <unistd.h>
 
 #include "base/exit_code.h"
 #include "base/logging.h"
 #include "base/status.h"
+#include "host/stop_signals.h"
 #include "pump/pump.h"
 
 namespace {
@@ -18,65 +12,41 @@ namespace {
 using sluice::exit_code;
 using sluice::ExitCode;
 using sluice::message_of;
+using sluice::pump::PumpOptions;
 
 // A stop is promised within 10 s of the signal.
-constexpr timespec kStopDeadline{.tv_sec = 9, .tv_nsec = 500'000'000};
+constexpr std::chrono::milliseconds kStopDeadline{9'500};
 
-int exit_with(sluice::ExitCode code) {
+int exit_with(ExitCode code) {
   return static_cast<int>(code);
 }
 
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
+// SIGHUP: the log file again by its name; and of the options what can change while the pump runs.
+void reload(PumpOptions& now, std::span<char* const> arguments) {
+  if (const absl::Status reopened = sluice::reopen_log(); !reopened.ok()) spdlog::error("{}", message_of(reopened));
+  PumpOptions fresh;
+  const sluice::OptionTable table = sluice::pump::pump_option_table(fresh);
+  absl::Status status = sluice::parse_options(table, arguments).status();
+  if (status.ok()) status = sluice::pump::check_options(fresh);
+  if (!status.ok()) return spdlog::error("nothing was reloaded error=\"{}\"", message_of(status));
+  const auto changed = sluice::changed_options(sluice::pump::pump_option_table(now), table);
+  if (!changed.need_restart.empty())
+    spdlog::warn("changed options need a restart options={}", fmt::join(changed.need_restart, ","));
+  (void)sluice::set_log_level(fresh.log_level);  // checked by the table
+  now.log_level = fresh.log_level;
+  spdlog::info("reloaded log_level={} changed={}", fresh.log_level, fmt::join(changed.reloadable, ","));
 }
 
-// Waits for signals on a thread of its own: the first asks the pump to stop, a second (or a stop that takes too long)
-// ends the process at once. That is safe: what was acked is durable already. Block stop_signals() before any thread
-// starts.
-class SignalWatcher {
- public:
-  explicit SignalWatcher(sluice::pump::Pump& pump) : pump_(pump), thread_([this] { watch(); }) {}
-  ~SignalWatcher() {
-    done_ = true;
-    pthread_kill(thread_.native_handle(), SIGTERM);
-    thread_.join();
-  }
-  SignalWatcher(const SignalWatcher&) = delete;
-  SignalWatcher& operator=(const SignalWatcher&) = delete;
-
- private:
-  void watch() {
-    pthread_setname_np(pthread_self(), "pump-signals");
-    const sigset_t set = stop_signals();
-    int signal = 0;
-    sigwait(&set, &signal);
-    if (done_) return;
-    spdlog::info("stopping signal={}", signal);
-    pump_.request_stop();
-    const int second = sigtimedwait(&set, nullptr, &kStopDeadline);
-    if (done_) return;
-    spdlog::warn("ending at once reason=\"{}\"", second > 0 ? "a second signal" : "the stop took too long");
-    ::_exit(exit_with(ExitCode::restart_may_heal));
-  }
-
-  sluice::pump::Pump& pump_;
-  std::atomic<bool> done_{false};
-  std::thread thread_;
-};
-
-int run(const sluice::pump::PumpOptions& options) {
+int run(PumpOptions options, std::span<char* const> arguments, sluice::StopSignals& signals) {
   sluice::SystemClock clock;
   auto pump = sluice::pump::Pump::start(options, clock);
   if (!pump.ok()) {
     spdlog::error("pump can't start: {}", message_of(pump.status()));
     return exit_with(exit_code(pump.status().code()));
   }
-  const SignalWatcher watcher(**pump);
+  signals.attach({.stop = [&](int) { (*pump)->request_stop(); }, .reload = [&] { reload(options, arguments); }});
   (*pump)->wait();
+  signals.detach();
   const absl::Status status = (*pump)->stop();
   if (!status.ok()) spdlog::error("pump stopped badly: {}", message_of(status));
   return exit_with(exit_code(status.code()));
@@ -85,6 +55,7 @@ int run(const sluice::pump::PumpOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  sluice::StopSignals::block();
   sluice::pump::PumpOptions options;
   const sluice::OptionTable table = sluice::pump::pump_option_table(options);
   const auto parsed = sluice::parse_options(table, {argv, static_cast<size_t>(argc)});
@@ -100,7 +71,6 @@ int main(int argc, char** argv) {
     return exit_with(ExitCode::wrong_usage);
   }
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);  // inherited by every thread: SignalWatcher alone takes them
-  return run(options);
+  sluice::StopSignals signals({.thread_name = "pump-signals", .deadline = kStopDeadline});
+  return run(std::move(options), {argv, static_cast<size_t>(argc)}, signals);
 }

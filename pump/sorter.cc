@@ -24,6 +24,10 @@ bool commits(RecordKind kind) {
   return kind == RecordKind::commit || kind == RecordKind::decided_commit;
 }
 
+uint64_t payload_hash(const RecordHeader& header) {
+  return header.kind == RecordKind::prewrite_part ? header.whole_hash : header.body_hash;
+}
+
 // The largest timestamp that a record carries. A stray's commit ts belongs to another pump's copy, yet was given out.
 Tso largest_of(const RecordHeader& header) {
   return Tso(std::max(header.start_ts, header.commit_ts));
@@ -81,31 +85,41 @@ void Sorter::withdraw() {
   undo_.clear();
 }
 
-std::optional<Admission> Sorter::judge_repeated_prewrite(StartTs start) const {
+std::optional<Admission> Sorter::judge_repeated_prewrite(const RecordHeader& header) const {
   Outcome outcome = Outcome::undecided;
-  if (const auto found = transactions_.find(start.value); found != transactions_.end()) {
-    if (found->second.complete) return absorbed();
-    outcome = found->second.outcome;  // of parts that were given up before the last one came
-  } else if (const auto settled = settled_.find(start.value); settled != settled_.end()) {
+  uint64_t hash = 0;
+  if (const auto found = transactions_.find(header.start_ts); found != transactions_.end()) {
+    // An incomplete set has no ack: it goes on, or gives way to another payload. One that was given up is settled.
+    if (!found->second.complete && found->second.outcome == Outcome::undecided) return std::nullopt;
+    outcome = found->second.outcome;
+    hash = found->second.whole_hash;
+  } else if (const auto settled = settled_.find(header.start_ts); settled != settled_.end()) {
     outcome = settled->second.outcome;
+    hash = settled->second.whole_hash;
+  } else {
+    return std::nullopt;
   }
-  if (outcome == Outcome::undecided) return std::nullopt;
   if (outcome == Outcome::aborted)
     return refuse(NackReason::aborted,
-                  fmt::format("transaction {} was aborted here; write it again with a new start ts", start));
-  return absorbed();
+                  fmt::format("transaction {} was aborted here; write it again with a new start ts", header.start_ts));
+  if (hash == payload_hash(header)) return absorbed();
+  return refuse(NackReason::bad_record,
+                fmt::format("transaction {} has a payload with hash {:016x} here, one with hash {:016x} came; a "
+                            "prewrite is repeated as it was, another transaction takes a new start ts",
+                            header.start_ts, hash, payload_hash(header)));
 }
 
 void Sorter::complete_prewrite(Transaction& transaction) {
+  SLUICE_ASSERT(!unpersisted_publish(), "published={} admitted={}", published_, admitted_largest_);  // INV-3
   transaction.complete = true;
   transaction.bound = admitted_largest_;  // accept() has folded the start ts in
 }
 
 Admission Sorter::admit_prewrite(const RecordHeader& header) {
-  if (auto repeated = judge_repeated_prewrite(StartTs(header.start_ts))) return *std::move(repeated);
+  if (auto repeated = judge_repeated_prewrite(header)) return *std::move(repeated);
   accept(header);
   Transaction& transaction = transactions_[header.start_ts];
-  transaction = {};  // parts of an earlier attempt are superseded
+  transaction = {.whole_hash = payload_hash(header)};  // parts of an earlier attempt are superseded
   complete_prewrite(transaction);
   return accepted();
 }
@@ -113,7 +127,7 @@ Admission Sorter::admit_prewrite(const RecordHeader& header) {
 Admission Sorter::admit_part(const RecordHeader& header) {
   const auto found = transactions_.find(header.start_ts);
   const bool known = found != transactions_.end();
-  if (auto repeated = judge_repeated_prewrite(StartTs(header.start_ts))) return *std::move(repeated);
+  if (auto repeated = judge_repeated_prewrite(header)) return *std::move(repeated);
 
   const bool same =
       known && found->second.whole_hash == header.whole_hash && found->second.whole_bytes == header.whole_bytes;
@@ -144,18 +158,25 @@ bool Sorter::is_ordered(StartTs start, CommitTs commit) const {
 }
 
 Admission Sorter::judge_second_end(const RecordHeader& header, Outcome outcome, uint64_t commit_ts) const {
+  const bool same_commit = commit_ts == header.commit_ts;
   if (commits(header.kind)) {
     if (outcome == Outcome::aborted || outcome == Outcome::rolled_back)
       return refuse(NackReason::aborted,
                     fmt::format("transaction {} was {} here; its commit at {} cannot take effect", header.start_ts,
                                 outcome == Outcome::aborted ? "aborted" : "rolled back", header.commit_ts));
-    if (commit_ts == header.commit_ts) return absorbed();
-    return refuse(NackReason::bad_record, fmt::format("transaction {} has committed at {}; a commit at {} came",
-                                                      header.start_ts, commit_ts, header.commit_ts));
+    if (same_commit) return absorbed();  // of a stray too: another pump has it, at this ts
+    return refuse(NackReason::bad_record,
+                  fmt::format("transaction {} has committed at {}{}; a commit at {} came", header.start_ts, commit_ts,
+                              outcome == Outcome::stray ? " through another pump" : "", header.commit_ts));
   }
+  // Both pumps emit it then, with the same two timestamps, and the merge takes it once.
+  if (header.kind == RecordKind::stray && (outcome != Outcome::committed || same_commit)) return absorbed();
   if (outcome != Outcome::committed) return absorbed();
   return refuse(NackReason::bad_record,
-                fmt::format("transaction {} has committed at {}; a rollback came", header.start_ts, commit_ts));
+                fmt::format("transaction {} has committed at {}; {} came", header.start_ts, commit_ts,
+                            header.kind == RecordKind::stray
+                                ? fmt::format("a stray, committed at {} elsewhere,", header.commit_ts)
+                                : "a rollback"));
 }
 
 Admission Sorter::judge_commit_without_prewrite(StartTs start, CommitTs commit) const {
@@ -211,7 +232,17 @@ Admission Sorter::admit_close(const RecordHeader& header) {
   if (transaction.outcome != Outcome::undecided)
     return judge_second_end(header, transaction.outcome, transaction.commit_ts);
   accept(header);
-  transaction.outcome = header.kind == RecordKind::abort ? Outcome::aborted : Outcome::rolled_back;
+  switch (header.kind) {
+    case RecordKind::abort:
+      transaction.outcome = Outcome::aborted;
+      break;
+    case RecordKind::stray:
+      transaction.outcome = Outcome::stray;
+      transaction.commit_ts = header.commit_ts;
+      break;
+    default:
+      transaction.outcome = Outcome::rolled_back;
+  }
   return accepted();
 }
 
@@ -264,10 +295,14 @@ void Sorter::durable_end(const RecordHeader& header) {
       pending.prewrite_bytes = transaction.prewrite_bytes;
       pending.durable = true;
     }
+  } else if (transaction.outcome == Outcome::stray) {
+    ++counters_.strays;
   } else {
     ++counters_.rollbacks;
   }
-  remember_settled(header.start_ts, {.outcome = transaction.outcome, .commit_ts = transaction.commit_ts});
+  remember_settled(
+      header.start_ts,
+      {.outcome = transaction.outcome, .commit_ts = transaction.commit_ts, .whole_hash = transaction.whole_hash});
   transactions_.erase(found);
 }
 
@@ -305,6 +340,21 @@ bool Sorter::publish(Tso ts) {
   if (!nothing_admitted_is_open()) return false;
   published_ = std::max(published_, ResolvedTs(ts.value));
   return true;
+}
+
+std::optional<Tso> Sorter::unpersisted_publish() const {
+  if (any_ts(published_) <= admitted_largest_) return std::nullopt;
+  return any_ts(published_);
+}
+
+std::optional<RecordHeader> Sorter::decision_for(StartTs start, CommitTs commit) const {
+  const auto found = transactions_.find(start.value);
+  if (found == transactions_.end() || !found->second.complete || found->second.outcome != Outcome::undecided)
+    return std::nullopt;
+  const bool here = any_ts(commit) > std::max(found->second.bound, any_ts(published_));
+  return RecordHeader{.kind = here ? RecordKind::decided_commit : RecordKind::stray,
+                      .start_ts = start.value,
+                      .commit_ts = commit.value};
 }
 
 bool Sorter::nothing_admitted_is_open() const {

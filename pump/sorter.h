@@ -49,6 +49,7 @@ struct SorterOptions {
 struct SorterCounters {
   uint64_t prewrites = 0, commits = 0, rollbacks = 0;  // durable ones
   uint64_t absorbed = 0, refused = 0, stale_copies = 0;
+  uint64_t strays = 0;  // copies closed because another pump has the transaction
 };
 
 class Sorter {
@@ -70,11 +71,19 @@ class Sorter {
   // An oracle's answer, asked for after everything settled so far had settled: resolves an idle pump. False, and
   // nothing changes, while a transaction is open (its commit ts may lie below `ts`).
   bool publish(Tso ts);
+  // A published answer above everything in the log: a PROGRESS record of it must be admitted before the next record
+  // that completes a prewrite, so that the prewrite's bound covers it after a restart too (INV-3).
+  [[nodiscard]] std::optional<Tso> unpersisted_publish() const;
 
   // What may be told to pullers: max(R, published oracle answers).
   [[nodiscard]] ResolvedTs resolved() const { return published_; }
   [[nodiscard]] Tso largest_durable() const { return durable_largest_; }  // W
   [[nodiscard]] bool nothing_admitted() const { return admitted_largest_ == Tso(); }
+
+  // The decision record that "the transaction committed at `commit`", said by whoever knows, asks for: a decided
+  // commit, or a stray when `commit` is not above the bound, since then it went through another pump. Nothing: it isn't
+  // open.
+  [[nodiscard]] std::optional<RecordHeader> decision_for(StartTs start, CommitTs commit) const;
 
   struct Blocker {
     StartTs start;
@@ -90,13 +99,13 @@ class Sorter {
   [[nodiscard]] const SorterCounters& counters() const { return counters_; }
 
  private:
-  enum class Outcome : uint8_t { undecided, committed, rolled_back, aborted };
+  enum class Outcome : uint8_t { undecided, committed, rolled_back, aborted, stray };
 
   // One transaction from the admission of its prewrite (or first part) until its end is durable.
   struct Transaction {
     // As admitted.
-    Tso bound{};  // B(P)
-    uint64_t whole_hash = 0;
+    Tso bound{};               // B(P)
+    uint64_t whole_hash = 0;   // of the whole payload
     uint32_t whole_bytes = 0;  // of a prewrite in parts
     uint32_t part_end = 0;     // parts admitted so far
     bool complete = false;     // the prewrite is in its place
@@ -116,6 +125,7 @@ class Sorter {
   struct Settled {
     Outcome outcome{};
     uint64_t commit_ts = 0;
+    uint64_t whole_hash = 0;
   };
   struct Undo {
     uint64_t start;
@@ -131,7 +141,7 @@ class Sorter {
   Admission admit_close(const RecordHeader& header);
   Admission admit_progress(const RecordHeader& header);
   // What a prewrite that is in its place, or of an ended transaction, gets; nothing when it is new here.
-  [[nodiscard]] std::optional<Admission> judge_repeated_prewrite(StartTs start) const;
+  [[nodiscard]] std::optional<Admission> judge_repeated_prewrite(const RecordHeader& header) const;
   [[nodiscard]] Admission judge_commit_without_prewrite(StartTs start, CommitTs commit) const;
   [[nodiscard]] Admission judge_second_end(const RecordHeader& header, Outcome outcome, uint64_t commit_ts) const;
   [[nodiscard]] bool is_ordered(StartTs start, CommitTs commit) const;

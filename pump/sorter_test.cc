@@ -77,6 +77,83 @@ TEST(Sorter, RefusesACommitAtOrBelowWhatIsPublishedNamingBothValues) {
   EXPECT_TRUE(world.commit(10, 102).accepted());
 }
 
+TEST(Sorter, RefusesAfterARestartTooACommitAtOrBelowWhatWasPublishedBeforeItsPrewrite) {
+  SorterWorld world;
+  ASSERT_TRUE(world.publish(101));
+  world.prewrite(10);
+  world.settle_all();
+  world.restart();
+  EXPECT_EQ(world.sorter().blocker()->bound, Tso(101));
+  expect_refused(world.commit(10, 101), NackReason::commit_too_low, {"101"});
+  EXPECT_TRUE(world.commit(10, 102).accepted());
+}
+
+TEST(Sorter, RefusesARepeatedPrewriteWithAnotherPayloadNamingBothHashes) {
+  SorterWorld world;
+  world.prewrite(10, 0xabc);
+  expect_refused(world.prewrite(10, 0xdef), NackReason::bad_record, {"abc", "def"});
+  EXPECT_EQ(world.prewrite(10, 0xabc).verdict, Verdict::absorb);
+  world.settle_all();
+  expect_refused(world.prewrite(10, 0xdef), NackReason::bad_record, {"abc", "def"});
+  world.commit(10, 20);
+  world.settle_all();
+  expect_refused(world.prewrite(10, 0xdef), NackReason::bad_record, {"abc", "def"});  // settled
+  EXPECT_EQ(world.prewrite(10, 0xabc).verdict, Verdict::absorb);
+  world.restart();
+  expect_refused(world.prewrite(10, 0xdef), NackReason::bad_record, {"abc", "def"});
+  expect_refused(world.part(10, 0, 2, 0xdef), NackReason::bad_record, {"abc", "def"});
+  world.part(30, 0, 2, 5);
+  world.part(30, 1, 2, 5);
+  EXPECT_EQ(world.part(30, 0, 2, 5).verdict, Verdict::absorb);
+  expect_refused(world.part(30, 0, 2, 6), NackReason::bad_record, {"5", "6"});
+}
+
+TEST(Sorter, ClosesACopyThatCommittedElsewhereAndEmitsNothing) {
+  SorterWorld world;
+  world.prewrite(10);
+  world.prewrite(50);
+  world.settle_all();
+  EXPECT_TRUE(world.stray(10, 40).accepted());
+  EXPECT_EQ(world.stray(10, 40).verdict, Verdict::absorb);
+  world.settle_all();
+  EXPECT_EQ(world.sorter().blocker()->start, StartTs(50));
+  EXPECT_EQ(world.sorter().counters().strays, 1u);
+  EXPECT_EQ(world.commit(10, 40).verdict, Verdict::absorb);  // of the writer that went elsewhere: it is known
+  expect_refused(world.commit(10, 60), NackReason::bad_record, {"40", "60", "another pump"});
+  world.rollback(50);
+  world.settle_all();
+  world.restart();
+  EXPECT_EQ(world.commit(10, 40).verdict, Verdict::absorb);
+  EXPECT_EQ(world.prewrite(10).verdict, Verdict::absorb);
+  EXPECT_TRUE(world.emitted().empty());
+  EXPECT_EQ(world.sorter().counters().strays, 1u);
+}
+
+TEST(Sorter, AbsorbsAStrayOfWhatItNeverHadOrHasCommittedAlikeAndRefusesAnotherTs) {
+  SorterWorld world;
+  EXPECT_EQ(world.stray(10, 40).verdict, Verdict::absorb);
+  world.prewrite(20);
+  world.settle_all();
+  world.commit(20, 30);
+  EXPECT_EQ(world.stray(20, 30).verdict, Verdict::absorb);
+  expect_refused(world.stray(20, 31), NackReason::bad_record, {"30", "31"});
+  world.settle_all();
+  EXPECT_EQ(world.stray(20, 30).verdict, Verdict::absorb);
+  EXPECT_THAT(world.emitted(), ElementsAre(Pair(30, 20)));
+}
+
+TEST(Sorter, DecidesByTheBoundWhetherACommitThatSomebodyKnowsOfIsItsOwn) {
+  SorterWorld world;
+  world.prewrite(50);
+  world.prewrite(10);  // bound 50
+  world.settle_all();
+  EXPECT_EQ(world.sorter().decision_for(StartTs(10), CommitTs(50))->kind, RecordKind::stray);
+  EXPECT_EQ(world.sorter().decision_for(StartTs(10), CommitTs(51))->kind, RecordKind::decided_commit);
+  EXPECT_FALSE(world.sorter().decision_for(StartTs(11), CommitTs(51)).has_value());
+  EXPECT_TRUE(world.admit(*world.sorter().decision_for(StartTs(10), CommitTs(40))).accepted());
+  EXPECT_FALSE(world.sorter().decision_for(StartTs(10), CommitTs(51)).has_value());
+}
+
 TEST(Sorter, PublishesAnOracleAnswerOnlyWhenNothingIsOpen) {
   SorterWorld world;
   world.prewrite(10);
@@ -465,10 +542,10 @@ TEST(SorterAtRandom, KeepsTheDefinitionUnderRecordsThatObeyNothing) {
     SorterWorld world({.settled_remembered = 4});
     for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
       const uint64_t start = 1 + below(15);
-      switch (below(8)) {
+      switch (below(10)) {
         case 0:
         case 1:
-          world.prewrite(start);
+          world.prewrite(start, below(2));
           break;
         case 2:
           world.part(start, static_cast<uint32_t>(below(3)), 3, below(2));
@@ -483,10 +560,18 @@ TEST(SorterAtRandom, KeepsTheDefinitionUnderRecordsThatObeyNothing) {
         case 6:
           world.settle(1 + below(3));
           break;
+        case 8:
+          world.stray(start, start + 1 + below(30));
+          break;
+        case 9:
+          // The oracle's answers ascend across lives, and a fresh life publishes one before anything else.
+          if (below(4) == 0) world.publish(world.promised().value + 1 + below(3));
+          break;
         case 7:
-          if (below(10) == 0)
+          if (below(10) == 0) {
             world.restart();
-          else
+            world.publish(world.promised().value + 1);
+          } else
             world.admit_and_withdraw(
                 {.kind = RecordKind::commit, .start_ts = start, .commit_ts = start + 1 + below(30)});
           break;

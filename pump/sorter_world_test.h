@@ -20,8 +20,12 @@ class SorterWorld {
 
   [[nodiscard]] uint64_t next_ts() { return ++clock_; }
 
-  Admission prewrite(uint64_t start) {
-    return admit({.kind = RecordKind::prewrite, .format = PayloadFormat::tidb, .body_bytes = 8, .start_ts = start});
+  Admission prewrite(uint64_t start, uint64_t body_hash = 0) {
+    return admit({.kind = RecordKind::prewrite,
+                  .format = PayloadFormat::tidb,
+                  .body_bytes = 8,
+                  .start_ts = start,
+                  .body_hash = body_hash});
   }
   // Part `i` of `count`, each of one full body but the last.
   Admission part(uint64_t start, uint32_t i, uint32_t count, uint64_t whole_hash = 7) {
@@ -39,9 +43,18 @@ class SorterWorld {
     return admit({.kind = RecordKind::commit, .start_ts = start, .commit_ts = commit});
   }
   Admission rollback(uint64_t start) { return admit({.kind = RecordKind::rollback, .start_ts = start}); }
+  Admission stray(uint64_t start, uint64_t commit) {
+    return admit({.kind = RecordKind::stray, .start_ts = start, .commit_ts = commit});
+  }
   Admission progress(uint64_t ts) { return admit({.kind = RecordKind::progress, .start_ts = ts}); }
 
+  // As ingest does it: a published answer is in the log before a prewrite that follows it.
   Admission admit(const RecordHeader& header) {
+    if (const auto published = sorter_->unpersisted_publish(); published && header.completes_prewrite()) {
+      const RecordHeader kept{.kind = RecordKind::progress, .start_ts = published->value};
+      EXPECT_TRUE(sorter_->admit(kept).accepted());
+      log_.push_back(kept);
+    }
     Admission admission = sorter_->admit(header);
     if (admission.accepted()) log_.push_back(header);
     sorter_->keep();
@@ -49,6 +62,7 @@ class SorterWorld {
   }
   // As admit(), but the log doesn't take it.
   void admit_and_withdraw(const RecordHeader& header) {
+    if (sorter_->unpersisted_publish() && header.completes_prewrite()) return;
     (void)sorter_->admit(header);  // whatever it says is taken back
     sorter_->withdraw();
   }
@@ -66,10 +80,11 @@ class SorterWorld {
                        [&](const RecordHeader& h) { return h.start_ts == start && h.completes_prewrite(); });
   }
 
-  bool publish() {
-    const ResolvedTs ts(next_ts());
+  bool publish() { return publish(next_ts()); }
+  bool publish(uint64_t answer) {
+    const ResolvedTs ts(answer);
     const bool done = sorter_->publish(any_ts(ts));
-    if (done) life_published_ = ts;
+    if (done) life_published_ = std::max(life_published_, ts);
     promised_ = std::max(promised_, sorter_->resolved());
     return done;
   }
@@ -100,6 +115,7 @@ class SorterWorld {
 
   [[nodiscard]] Sorter& sorter() { return *sorter_; }
   [[nodiscard]] const std::vector<std::pair<uint64_t, uint64_t>>& emitted() const { return emitted_; }
+  [[nodiscard]] ResolvedTs promised() const { return promised_; }  // to pullers, in any life
   [[nodiscard]] const std::vector<RecordHeader>& log() const { return log_; }
   [[nodiscard]] const storage::TsoIndex& index() const { return *index_; }
 

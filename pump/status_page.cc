@@ -69,17 +69,12 @@ std::string detail_json(const PumpStatus& s) {
                  {"record_bytes", n.log.record_bytes},
                  {"queued_bytes", n.queued_bytes},
                  {"recovered_bytes_read", n.log.recovered_bytes_read}};
-  page["counters"] = {{"records", n.ingest.records},
-                      {"refused", n.ingest.refused},
-                      {"absorbed", n.sorter.absorbed},
-                      {"prewrites", n.sorter.prewrites},
-                      {"commits", n.sorter.commits},
-                      {"rollbacks", n.sorter.rollbacks},
-                      {"stale_copies", n.sorter.stale_copies},
-                      {"replay_ignored", s.replay_ignored},
-                      {"pulled_transactions", n.pulls.transactions},
-                      {"pulled_bytes", n.pulls.bytes},
-                      {"gaps", n.pulls.gaps}};
+  page["counters"] = {{"records", n.ingest.records},           {"refused", n.ingest.refused},
+                      {"absorbed", n.sorter.absorbed},         {"prewrites", n.sorter.prewrites},
+                      {"commits", n.sorter.commits},           {"rollbacks", n.sorter.rollbacks},
+                      {"stale_copies", n.sorter.stale_copies}, {"strays", n.sorter.strays},
+                      {"replay_ignored", s.replay_ignored},    {"pulled_transactions", n.pulls.transactions},
+                      {"pulled_bytes", n.pulls.bytes},         {"gaps", n.pulls.gaps}};
   page["writers"] = n.writers;
   page["pullers"] = pullers_json(s);
   return json::serialize(page) + "\n";

@@ -10,7 +10,7 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TOP = ("base", "storage", "net", "pump", "drainer", "ctl", "tools", "tests", "bench")
+TOP = ("base", "host", "storage", "net", "pump", "drainer", "ctl", "tools", "tests", "bench")
 NEVER_INCLUDED = ("tools", "tests", "bench")
 NEVER_MEET = (("storage", "net"), ("net", "storage"), ("pump", "drainer"), ("drainer", "pump"))
 

@@ -53,6 +53,9 @@ class ScriptedWriter final : public net::WriterClient {
   }
   void rollback(StartTs start, Done done) override { take(fmt::format("R{}", start), 0, std::move(done)); }
   void progress(Tso ts, Done done) override { take(fmt::format("T{}", ts), 0, std::move(done)); }
+  void stray(StartTs start, CommitTs commit, Done done) override {
+    take(fmt::format("S{}@{}", start, commit), 0, std::move(done));
+  }
   uint64_t unacked_bytes() const override { return unacked_bytes_; }
   void finish(Done done) override { done(absl::OkStatus()); }
   uint64_t reconnects() const override { return 0; }
