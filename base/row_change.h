@@ -129,6 +129,14 @@ class Datum {
     return d;
   }
 
+  // The column's default in place of a value that the row image doesn't carry: right to write, never to find a row by.
+  [[nodiscard]] Datum as_presumed() const {
+    Datum d = *this;
+    d.presumed_ = true;
+    return d;
+  }
+  [[nodiscard]] bool is_presumed() const { return presumed_; }
+
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] bool is_absent() const { return kind_ == Kind::absent; }
   [[nodiscard]] bool is_null() const { return kind_ == Kind::null; }
@@ -160,6 +168,7 @@ class Datum {
   }
 
   Kind kind_ = Kind::absent;
+  bool presumed_ = false;
   uint32_t size_ = 0;
   union {
     int64_t int_ = 0;

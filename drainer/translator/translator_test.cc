@@ -156,6 +156,20 @@ TEST_F(TranslatorTest, FollowsTheSequenceAcrossTheKindsOfRows) {
   EXPECT_EQ(rows[2].kind, RowChangeKind::insert);
 }
 
+// Column n is being dropped at version 5's time: the update of version 4 no longer carries it.
+TEST_F(TranslatorTest, MarksWhatAnUpdateDuringDropColumnDoesNotCarry) {
+  std::string image;
+  for (const char value : {'A', 'B'})
+    image += "\x08\x02\x08\x02"s + "\x08\x04\x02\x02"s + value + "\x08\x06\x00"s + "\x08\x08\x08\x02"s;
+  const auto got = translate(50, 4, {.updated = {image}, .sequence = {1}});
+  ASSERT_TRUE(got.ok()) << got.status();
+  const RowChange& row = got->transaction->rows.at(0);
+  EXPECT_FALSE(row.before[1].is_presumed());
+  EXPECT_TRUE(row.before[4].is_presumed());
+  EXPECT_EQ(row.before[4].as_int64(), 7);  // as TiDB-Binlog's files have it
+  EXPECT_TRUE(row.after[4].is_presumed());
+}
+
 TEST_F(TranslatorTest, CountsOrdinalsBeforeFilters) {
   translator_.emplace(
       schema_, TranslatorOptions{

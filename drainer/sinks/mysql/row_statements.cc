@@ -19,6 +19,11 @@ bool is_written(const ColumnDef& column, const Datum& value) {
   return !column.generated && !column.hidden && column.is_public && !value.is_absent();
 }
 
+// A value that the row image itself carries: only by such ones is a row found, and only such ones change it.
+bool is_known(const ColumnDef& column, const Datum& value) {
+  return is_written(column, value) && !value.is_presumed();
+}
+
 bool is_text(const ColumnDef& column) {
   if (column.is_binary()) return false;
   switch (column.type) {
@@ -93,7 +98,7 @@ void append_where(std::string& sql, const TableDef& table, std::span<const Datum
   }
   if (!key.empty()) return;
   for (size_t i = 0; i < row.size(); ++i) {
-    if (!is_written(table.columns[i], row[i])) continue;
+    if (!is_known(table.columns[i], row[i])) continue;
     separate();
     append_exact_condition(sql, table.columns[i], row[i], server);
   }
@@ -131,13 +136,13 @@ void append_assignments(std::string& sql, const RowChange& change) {
     append_literal(sql, columns[i], change.after[i]);
   };
   for (size_t i = 0; i < columns.size(); ++i) {
-    if (!is_written(columns[i], change.after[i])) continue;
+    if (!is_known(columns[i], change.after[i])) continue;
     const bool is_time = columns[i].type == MysqlType::timestamp || columns[i].type == MysqlType::datetime;
     if (is_time || !same_value(change.before[i], change.after[i])) assign(i);
   }
   // Nothing changed but generated columns: still name the row, so that its absence is noticed.
   for (size_t i = 0; i < columns.size() && sql.size() == start; ++i)
-    if (is_written(columns[i], change.after[i])) assign(i);
+    if (is_known(columns[i], change.after[i])) assign(i);
 }
 
 void append_update(std::string& sql, const RowChange& change, ServerKind server) {
@@ -193,7 +198,7 @@ std::vector<uint32_t> best_key(const TableDef& table, std::span<const Datum> row
     return (index.unique || index.primary) && !index.parts.empty() &&
            std::ranges::all_of(index.parts, [&](const IndexDef::Part& part) {
              return part.column < row.size() && !row[part.column].is_null() &&
-                    is_written(table.columns[part.column], row[part.column]);
+                    is_known(table.columns[part.column], row[part.column]);
            });
   };
   const IndexDef* best = nullptr;
