@@ -1,0 +1,373 @@
+#include "tools/loadgen/commands.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/status.h"
+#include "tools/loadgen/lane_team.h"
+#include "tools/loadgen/puller.h"
+#include "tools/loadgen/report.h"
+#include "tools/loadgen/run_checker.h"
+
+namespace sluice::loadgen {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+std::atomic<bool> stop_requested{false};
+
+constexpr double kSecondsDefault = 10;
+constexpr uint64_t kInFlightDefault = 256;
+// An open loop is held back by nothing but memory: its latency counts from the intended time anyway.
+constexpr uint64_t kInFlightOpenLoop = 1u << 17;
+constexpr uint64_t kInFlightMax = 1u << 18;  // what an oracle gives at once
+
+std::chrono::milliseconds to_ms(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+// A live line on a terminal, plain lines in a log.
+void print_progress(const std::string& text) {
+  const bool live = isatty(STDERR_FILENO) != 0;
+  fmt::print(stderr, "{}loadgen: {}{}", live ? "\r\033[K" : "", text, live ? "" : "\n");
+}
+
+void end_progress() {
+  if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
+}
+
+WriteOptions write_options(const Settings& s) {
+  return {.pumps = s.pumps,
+          .oracle = s.oracle,
+          .cluster_id = s.cluster_id,
+          .seed = s.seed,
+          .connections = static_cast<uint32_t>(s.connections),
+          .threads = static_cast<uint32_t>(s.threads),
+          .in_flight = static_cast<uint32_t>(s.in_flight),
+          .payload_bytes = static_cast<uint32_t>(s.payload_bytes),
+          .rollback_share = s.rollback_share,
+          .open_share = s.open_share,
+          .transactions = s.transactions,
+          .rate = s.rate,
+          .give_up_after = to_ms(s.give_up_after_s)};
+}
+
+// Looks once a second, stops the team when its time is over or a signal asks, and waits for its end.
+absl::Status watch(LaneTeam& team, const Settings& s) {
+  const TimePoint begin = std::chrono::steady_clock::now();
+  TimePoint next_look = begin + std::chrono::seconds(1);
+  uint64_t seen = 0;
+  bool stopped = false;
+  while (!team.wait_for(std::chrono::milliseconds(20))) {
+    const TimePoint now = std::chrono::steady_clock::now();
+    if (!stopped && (stop_requested || (s.seconds > 0 && now - begin >= Seconds(s.seconds)))) {
+      stopped = true;
+      team.stop();
+    }
+    if (now < next_look) continue;
+    next_look += std::chrono::seconds(1);
+    const LaneTeam::Look look = team.look();
+    print_progress(fmt::format("{:.0f} s: {} acked, {} in the last second, p50 {:.2f} ms, p99 {:.2f} ms",
+                               look.elapsed.count(), look.totals.transactions, look.totals.transactions - seen,
+                               static_cast<double>(look.interval.percentile(50)) / 1e6,
+                               static_cast<double>(look.interval.percentile(99)) / 1e6));
+    seen = look.totals.transactions;
+  }
+  end_progress();
+  return team.status();
+}
+
+absl::Status run_write(const Settings& s) {
+  const WriteOptions options = write_options(s);
+  LaneTeam team(options);
+  SLUICE_RETURN_IF_ERROR(team.start());
+  const absl::Status status = watch(team, s);
+  const LaneTeam::Look look = team.look();
+  if (s.json)
+    fmt::print("{{\"command\":\"write\",\"ok\":{},{}}}\n", status.ok(), write_json_fields(options, team.run(), look));
+  else
+    fmt::print("{}", write_text(options, team.run(), look));
+  if (!status.ok()) return annotate(status, "the write failed, and verify will say so");
+  return status;
+}
+
+// What pullers must reach to have seen everything that was acked before now.
+absl::StatusOr<Tso> fetch_until(const Settings& s) {
+  if (s.until != 0) return Tso(s.until);
+  net::EventLoop loop("oracle");
+  return fetch_one_ts(s.oracle.empty() ? s.pumps.front() : s.oracle, s.cluster_id, loop, to_ms(s.give_up_after_s));
+}
+
+PullOptions pull_options(const Settings& s, Tso until) {
+  return {.pumps = s.pumps,
+          .cluster_id = s.cluster_id,
+          .after = CommitTs(s.after),
+          .until = until,
+          .give_up_after = to_ms(s.give_up_after_s)};
+}
+
+std::string faults_json(const RunChecker& checker) {
+  std::string counts, texts;
+  for (const auto& [kind, count] : checker.fault_counts())
+    counts += fmt::format("{}\"{}\":{}", counts.empty() ? "" : ",", to_string(kind), count);
+  for (const Fault& fault : checker.faults())
+    texts += fmt::format("{}{{\"kind\":\"{}\",\"text\":{}}}", texts.empty() ? "" : ",", to_string(fault.kind),
+                         json_string(fault.text));
+  return fmt::format("\"fault_counts\":{{{}}},\"faults\":[{}]", counts, texts);
+}
+
+void print_verified(const Settings& s, const RunChecker& checker, double seconds) {
+  if (s.json) {
+    std::string runs;
+    for (const RunSummary& run : checker.runs())
+      runs += fmt::format("{}{{\"run\":{},\"workers\":{},\"transactions\":{},\"rolled_back\":{},\"open\":{}}}",
+                          runs.empty() ? "" : ",", run.run, run.workers, run.transactions, run.rolled_back, run.open);
+    fmt::print(
+        "{{\"command\":\"verify\",\"seed\":{},\"ok\":{},\"transactions\":{},\"payload_bytes\":{},\"others\":{},"
+        "\"runs\":[{}],{},"
+        "\"seconds\":{:.6f}}}\n",
+        s.seed, checker.fault_count() == 0, checker.transactions(), checker.payload_bytes(), checker.foreign(), runs,
+        faults_json(checker), seconds);
+    return;
+  }
+  for (const RunSummary& run : checker.runs())
+    fmt::print("seed {} run {}: {} transactions of {} workers served; {} rolled back and {} left open were not\n",
+               s.seed, run.run, run.transactions, run.workers, run.rolled_back, run.open);
+  fmt::print("{} transactions in {:.2f} s, {} others passed over\n", checker.transactions(), seconds,
+             checker.foreign());
+  for (const Fault& fault : checker.faults()) fmt::print("{}: {}\n", to_string(fault.kind), fault.text);
+  if (checker.fault_count() > checker.faults().size())
+    fmt::print("… and {} more\n", checker.fault_count() - checker.faults().size());
+}
+
+absl::Status run_verify(const Settings& s) {
+  SLUICE_ASSIGN_OR_RETURN(const Tso until, fetch_until(s));
+  RunChecker checker(s.seed, s.pumps);
+  PullTotals totals;
+  const PullCallbacks callbacks{
+      .on_transaction = [&](size_t pump, CommitTs commit, StartTs start,
+                            ByteSpan payload) { checker.on_transaction(pump, commit, start, payload); },
+      .on_resolved = [&](size_t pump, ResolvedTs ts) { checker.on_resolved(pump, ts); },
+      .on_gap = [&](size_t pump, const std::string& text) { checker.on_gap(pump, text); }};
+  const TimePoint begin = std::chrono::steady_clock::now();
+  const absl::Status pulled = run_pull(pull_options(s, until), callbacks, totals, [&](Seconds elapsed) {
+    print_progress(fmt::format("{:.0f} s: {} transactions checked", elapsed.count(), totals.transactions.load()));
+    return !stop_requested;
+  });
+  end_progress();
+  const Seconds seconds = std::chrono::steady_clock::now() - begin;
+  if (!pulled.ok()) return annotate(pulled, "not verified");
+  if (stop_requested) return absl::CancelledError("not verified: interrupted");
+  checker.finish();
+  print_verified(s, checker, seconds.count());
+  if (checker.fault_count() != 0)
+    return absl::DataLossError(fmt::format("{} faults in what seed {} wrote", checker.fault_count(), s.seed));
+  return absl::OkStatus();
+}
+
+void print_pulled(const Settings& s, const PullTotals& totals, double seconds) {
+  const auto transactions = static_cast<double>(totals.transactions.load());
+  const auto bytes = static_cast<double>(totals.bytes.load());
+  if (s.json)
+    fmt::print(
+        "{{\"command\":\"pull\",\"transactions\":{},\"bytes\":{},\"seconds\":{:.6f},\"transactions_per_second\":{:.1f},"
+        "\"mb_per_second\":{:.3f},\"reconnects\":{}}}\n",
+        totals.transactions.load(), totals.bytes.load(), seconds, transactions / seconds, bytes / 1e6 / seconds,
+        totals.reconnects.load());
+  else
+    fmt::print("{} transactions, {:.1f} MB in {:.2f} s: {:.0f} transactions/s, {:.1f} MB/s; {} reconnects\n",
+               totals.transactions.load(), bytes / 1e6, seconds, transactions / seconds, bytes / 1e6 / seconds,
+               totals.reconnects.load());
+}
+
+absl::Status run_pull_command(const Settings& s) {
+  Tso until;
+  if (s.seconds <= 0) {
+    SLUICE_ASSIGN_OR_RETURN(until, fetch_until(s));
+  }
+  PullTotals totals;
+  std::optional<std::string> gap;
+  const PullCallbacks callbacks{.on_transaction = [](size_t, CommitTs, StartTs, ByteSpan) {},
+                                .on_resolved = [](size_t, ResolvedTs) {},
+                                .on_gap = [&](size_t, const std::string& text) { gap = text; }};
+  const TimePoint begin = std::chrono::steady_clock::now();
+  const absl::Status pulled = run_pull(pull_options(s, until), callbacks, totals, [&](Seconds elapsed) {
+    print_progress(fmt::format("{:.0f} s: {} transactions pulled", elapsed.count(), totals.transactions.load()));
+    return !stop_requested && (s.seconds <= 0 || elapsed.count() < s.seconds);
+  });
+  end_progress();
+  SLUICE_RETURN_IF_ERROR(pulled);
+  print_pulled(s, totals, Seconds(std::chrono::steady_clock::now() - begin).count());
+  if (gap) return absl::DataLossError("a pump reports a gap: " + *gap);
+  return absl::OkStatus();
+}
+
+std::vector<Option> common_options(Settings& s) {
+  return {
+      {.key = "", .flag = "pumps", .field = &s.pumps, .help = "HOST:PORT of each pump, comma-separated"},
+      {.key = "",
+       .flag = "oracle",
+       .field = &s.oracle,
+       .help = "HOST:PORT that timestamps come from; empty: the first pump"},
+      {.key = "", .flag = "cluster-id", .field = &s.cluster_id, .help = "refuse pumps of another cluster; 0: any"},
+      {.key = "",
+       .flag = "give-up-after",
+       .field = &s.give_up_after_s,
+       .help = "of a pump that makes no progress; 0: never",
+       .unit = "s",
+       .min = 0,
+       .max = 86400},
+      {.key = "", .flag = "json", .field = &s.json, .help = "print the result as JSON"},
+      {.key = "",
+       .flag = "log-level",
+       .field = &s.log_level,
+       .help = "what is logged",
+       .choices = {"debug", "info", "warn", "error"},
+       .short_flag = "L"},
+  };
+}
+
+void add_pull_options(Settings& s, std::vector<Option>& options) {
+  options.push_back(
+      {.key = "", .flag = "after", .field = &s.after, .help = "start above this commit ts; 0: from the oldest"});
+  options.push_back(
+      {.key = "", .flag = "until", .field = &s.until, .help = "end when this ts is resolved; 0: the oracle's present"});
+}
+
+void add_connection_options(Settings& s, std::vector<Option>& options) {
+  options.push_back({.key = "",
+                     .flag = "connections",
+                     .field = &s.connections,
+                     .help = "over all pumps, each a worker of its own; 0: one a pump",
+                     .min = 0,
+                     .max = 4096});
+  options.push_back({.key = "",
+                     .flag = "threads",
+                     .field = &s.threads,
+                     .help = "with an event loop each; 0: one a connection, two at most",
+                     .min = 0,
+                     .max = 64});
+  options.push_back(
+      {.key = "",
+       .flag = "in-flight",
+       .field = &s.in_flight,
+       .help = "transactions a connection that are begun and not settled; 0: 256, with --rate as many as it takes",
+       .min = 0,
+       .max = static_cast<double>(kInFlightMax)});
+  options.push_back({.key = "",
+                     .flag = "rate",
+                     .field = &s.rate,
+                     .help = "begin this many transactions a second over all connections, whatever is acked (open "
+                             "loop); 0: as fast as acked",
+                     .unit = "1/s",
+                     .min = 0,
+                     .max = 1e8});
+  options.push_back(
+      {.key = "", .flag = "protocol", .field = &s.protocol, .help = "how to write", .choices = {"native", "grpc"}});
+}
+
+void add_transaction_options(Settings& s, std::vector<Option>& options) {
+  options.push_back({.key = "",
+                     .flag = "transactions",
+                     .field = &s.transactions,
+                     .help = "to begin over all connections; 0: see --seconds"});
+  options.push_back({.key = "",
+                     .flag = "payload-bytes",
+                     .field = &s.payload_bytes,
+                     .help = "of each prewrite",
+                     .unit = "bytes",
+                     .min = kPayloadHeaderBytes,
+                     .max = kPayloadBytesMax});
+  options.push_back({.key = "",
+                     .flag = "rows",
+                     .field = &s.rows,
+                     .help = "of each transaction, with --format tidb",
+                     .min = 1,
+                     .max = 100000});
+  options.push_back({.key = "",
+                     .flag = "rollback-share",
+                     .field = &s.rollback_share,
+                     .help = "of transactions that are rolled back",
+                     .min = 0,
+                     .max = 1});
+  options.push_back({.key = "",
+                     .flag = "open-share",
+                     .field = &s.open_share,
+                     .help = "of transactions that are never ended; they hold the pump's resolved ts, and so verify, "
+                             "until it aborts them",
+                     .min = 0,
+                     .max = 1});
+  options.push_back(
+      {.key = "", .flag = "format", .field = &s.format, .help = "of payloads", .choices = {"native", "tidb"}});
+}
+
+}  // namespace
+
+void request_stop() {
+  stop_requested = true;
+}
+
+std::span<const Command> commands() {
+  static constexpr Command kCommands[] = {
+      {"write", "Writes transactions to pumps and measures throughput and latency.", run_write},
+      {"verify", "Pulls what a seed wrote; fails on anything lost, repeated, reordered or altered.", run_verify},
+      {"pull", "Pulls from pumps and measures.", run_pull_command},
+  };
+  return kCommands;
+}
+
+OptionTable option_table(const Command& command, Settings& s) {
+  OptionTable table;
+  table.program = fmt::format("loadgen {}", command.name);
+  table.summary = command.summary;
+  table.has_config_file = false;
+  table.options = common_options(s);
+  const bool writes = command.name == "write" || command.name == "mixed";
+  if (command.name != "pull")
+    table.options.push_back(
+        {.key = "", .flag = "seed", .field = &s.seed, .help = "decides every byte; verify needs the same"});
+  if (command.name != "verify")
+    table.options.push_back({.key = "",
+                             .flag = "seconds",
+                             .field = &s.seconds,
+                             .help = writes ? "begin transactions for this long; 0: see --transactions"
+                                            : "pull for this long; 0: until all that is committed now has been served",
+                             .unit = "s",
+                             .min = 0,
+                             .max = 1e6});
+  if (!writes) add_pull_options(s, table.options);
+  if (writes) {
+    add_connection_options(s, table.options);
+    add_transaction_options(s, table.options);
+  }
+  return table;
+}
+
+absl::Status check(Settings& s) {
+  if (s.pumps.empty()) return absl::InvalidArgumentError("--pumps is missing: HOST:PORT of each pump, comma-separated");
+  if (s.protocol == "grpc")
+    return absl::InvalidArgumentError("--protocol grpc is not supported yet; use --protocol native");
+  if (s.format == "tidb") return absl::InvalidArgumentError("--format tidb is not supported yet; use --format native");
+  if (s.rollback_share + s.open_share > 1)
+    return absl::InvalidArgumentError(
+        fmt::format("--rollback-share {} and --open-share {} are more than all transactions together", s.rollback_share,
+                    s.open_share));
+  if (s.connections == 0) s.connections = s.pumps.size();
+  if (s.connections < s.pumps.size())
+    return absl::InvalidArgumentError(
+        fmt::format("--connections {} leaves {} of {} pumps without one: give at least {}", s.connections,
+                    s.pumps.size() - s.connections, s.pumps.size(), s.pumps.size()));
+  if (s.threads == 0) s.threads = std::min<uint64_t>(s.connections, 2);
+  if (s.in_flight == 0) s.in_flight = s.rate > 0 ? kInFlightOpenLoop : kInFlightDefault;
+  if ((s.command == "write" || s.command == "mixed") && s.seconds <= 0 && s.transactions == 0)
+    s.seconds = kSecondsDefault;
+  return absl::OkStatus();
+}
+
+}  // namespace sluice::loadgen

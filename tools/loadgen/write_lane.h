@@ -1,0 +1,174 @@
+// One worker of a write: a connection to one pump, and its transactions from prewrite to the ack of their end.
+// Contract: a commit ts is asked for only after the ack of the prewrite, and given to the transactions in the order of
+//           their sequences, so that a puller must see them in that order (run_checker.h); un-acked steps go out again
+//           after a retryable nack and on a new connection. When told to stop, or after its share, it settles what it
+//           began, writes its summary and reports OK; after any failure no summary is written.
+// Threads:  the loop's only.
+// Errors:   a nack that may not be retried, a refusal, or no ack for give_up_after: reported once, then nothing goes on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <absl/status/status.h>
+#include <boost/asio/steady_timer.hpp>
+
+#include "net/client_session.h"
+#include "net/event_loop.h"
+#include "net/oracle_client.h"
+#include "net/reconnect.h"
+#include "tools/loadgen/content.h"
+#include "tools/loadgen/histogram.h"
+#include "tools/loadgen/step_queue.h"
+
+namespace sluice::loadgen {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+
+struct LaneOptions {
+  std::string pump{};
+  std::string oracle{};
+  uint64_t cluster_id = 0;
+  uint64_t run = 0;
+  uint16_t worker = 0;
+  uint16_t workers = 1;
+  uint32_t in_flight = 64;     // transactions begun and not settled
+  uint32_t payload_bytes = 0;  // of each
+  double rollback_share = 0;   // of transactions, 0 to 1
+  double open_share = 0;
+  uint64_t transactions = 0;  // to begin; 0: until stopped
+  double rate = 0;            // transactions begun a second, in an open loop; 0: closed
+  std::chrono::milliseconds give_up_after{60'000};
+  bool write_summary = true;
+};
+
+struct LaneTotals {
+  uint64_t transactions = 0;  // settled, of any kind but the summary
+  uint64_t commits = 0, rollbacks = 0, open = 0;
+  uint64_t payload_bytes = 0;
+  uint64_t retries = 0, reconnects = 0;
+  Histogram prewrite;     // intended begin to ack
+  Histogram commit;       // sent to ack
+  Histogram transaction;  // intended begin to the ack of its end
+  void merge(const LaneTotals& other);
+};
+
+class WriteLane {
+ public:
+  using Done = std::function<void(const absl::Status&)>;
+
+  WriteLane(LaneOptions options, const Content& content, net::EventLoop& loop, Done done);
+  ~WriteLane();
+  WriteLane(const WriteLane&) = delete;
+  WriteLane& operator=(const WriteLane&) = delete;
+
+  void start(TimePoint begin);
+  void stop();  // begin nothing more
+  [[nodiscard]] const LaneTotals& totals() const { return totals_; }
+  // Transaction latencies since the last call.
+  [[nodiscard]] Histogram take_interval();
+
+ private:
+  enum class State : uint8_t { prewriting, prewritten, ending, settled };
+  struct Transaction {
+    PayloadKind kind{};
+    State state = State::prewriting;
+    StartTs start;
+    CommitTs commit;
+    uint64_t sequence = 0;
+    TimePoint intended;
+    TimePoint end_sent;
+  };
+  // Start timestamps, fetched ahead: they only have to be the oracle's and nobody else's.
+  struct StartPool {
+    net::TsoRange now{}, next{};
+    bool asked = false;
+  };
+
+  // Beginning transactions.
+  void begin_what_is_due();
+  void begin(PayloadKind kind, TimePoint intended);
+  [[nodiscard]] bool may_begin() const;
+  [[nodiscard]] bool all_begun() const {
+    return stopping_ || (options_.transactions != 0 && begun_ >= options_.transactions);
+  }
+  [[nodiscard]] PayloadKind pick_kind();
+  [[nodiscard]] std::optional<StartTs> take_start_ts();
+  void fetch_start_ts();
+  [[nodiscard]] TimePoint intended_of(uint64_t nth) const;
+
+  // Settling them.
+  void settle(const Step& step, TimePoint now);
+  void settle_transaction(Transaction& transaction, TimePoint now);
+  void ask_for_commit_ts();
+  void give_commit_ts(const net::TsoRange& range);
+  void finish_if_done();
+
+  // The connection.
+  void connect();
+  void on_welcome(const net::Welcome& welcome);
+  [[nodiscard]] absl::Status on_control(net::FrameType type, ByteSpan body);
+  void on_acked(uint64_t through);
+  void on_nack(const net::Nack& nack);
+  void on_closed(const absl::Status& why);
+  void schedule_send();
+  void send_what_fits();
+  void append_step(const Step& step, std::string& run);
+  void send_frames(uint64_t first_sequence, std::string run);
+  void watch();
+  void fail(const absl::Status& why);
+
+  [[nodiscard]] Transaction& at(uint64_t id) { return transactions_[id - first_id_]; }
+
+  const LaneOptions options_;
+  const Content& content_;
+  net::EventLoop& loop_;
+  Done done_;
+
+  TimePoint begin_time_;
+  uint64_t begun_ = 0;  // of any kind but the summary
+  bool stopping_ = false;
+  bool summary_begun_ = false;
+  bool over_ = false;
+  uint64_t random_;
+  StartPool pool_;
+  boost::asio::steady_timer pace_timer_;
+  bool pace_waits_ = false;
+
+  std::deque<Transaction> transactions_;  // by id; the front isn't settled
+  uint64_t first_id_ = 0;
+  uint64_t live_ = 0;  // not settled
+  uint64_t sequences_[5]{};
+  uint64_t commit_next_ = 0;  // id: everything before has its commit ts, or needs none
+  uint64_t commit_asked_ = 0;
+  bool commit_ts_asked_ = false;
+  Summary summary_;
+
+  StepQueue steps_;
+  std::string scratch_;
+  std::shared_ptr<net::ClientSession> session_;
+  net::Reconnect reconnect_;
+  bool welcomed_ = false;
+  bool connected_before_ = false;
+  bool send_scheduled_ = false;
+  uint64_t window_bytes_ = 0;
+  uint64_t frame_bytes_max_ = 0;
+  std::chrono::milliseconds retry_backoff_{0};
+  net::LoopTimer connect_timer_;
+  net::LoopTimer retry_timer_;
+  net::LoopTimer watch_timer_;
+  TimePoint last_progress_;
+  std::string trouble_;  // what is known about why nothing goes on
+  std::unique_ptr<net::OracleClient> oracle_;
+
+  LaneTotals totals_;
+  Histogram interval_;
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace sluice::loadgen
