@@ -46,7 +46,12 @@ std::string live_and_crash(SimulatedDisk::Options disk_options) {
   SteppedLog log(disk, {.seed = disk_options.seed + 1});
   std::mt19937_64 random(disk_options.seed + 2);
   for (int life = 0; life < 6; ++life) {
-    const absl::Status opened = log.open();
+    // An operator may start it again with other sizes.
+    log.set_sizes((32u + 16u * static_cast<uint32_t>(random() % 5)) << 10,
+                  (16u + 4u * static_cast<uint32_t>(random() % 2)) << 10);
+    if (random() % 3 == 0) disk.inject(std::nullopt, random() % 60, {.effect = SimulatedDisk::Effect::no_descriptor});
+    absl::Status opened = log.open();
+    while (absl::IsResourceExhausted(opened)) opened = log.open();
     if (!opened.ok()) return opened.ToString();
     if (std::string wrong = log.check(); !wrong.empty()) return wrong;
     if (random() % 5 == 0) {
@@ -72,7 +77,7 @@ TEST(Crash, WhateverTheMomentWhatWasAcknowledgedIsThere) {
 
 // The exhaustive one: the same short life, cut at each of its calls, several outcomes each.
 TEST(Crash, AtEachCallOfAShortLife) {
-  for (uint64_t call = 0; call < 60; ++call) {
+  for (uint64_t call = 0; call < 90; ++call) {
     for (uint64_t seed = 1; seed <= 4 + seeds() / 20; ++seed) {
       SimulatedDisk disk({.seed = seed});
       SteppedLog log(disk, {.seed = seed});
@@ -83,6 +88,32 @@ TEST(Crash, AtEachCallOfAShortLife) {
       const absl::Status opened = log.open();
       ASSERT_TRUE(opened.ok()) << opened << " call " << call << " seed " << seed;
       ASSERT_EQ(log.check(), "") << "call " << call << " seed " << seed;
+    }
+  }
+}
+
+// Spares of the former size are replaced one by one, and a death in between leaves a log that opens.
+TEST(Crash, AtEachCallWhileSparesOfAnotherSizeAreReplaced) {
+  for (const bool power_loss : {false, true}) {
+    for (uint64_t call = 0; call < 60; ++call) {
+      SimulatedDisk disk({.seed = call + 1});
+      SteppedLog log(disk, {.seed = 1, .segments_ahead = 3});
+      ASSERT_TRUE(log.open().ok());
+      ASSERT_TRUE(log.write(prewrite(1, "acked")).ok());
+      for (int i = 0; i < 6; ++i) ASSERT_TRUE(log.prepare().ok());
+      log.set_sizes(96u << 10, 16u << 10);
+      // A killed process: what it has done stays, and it does nothing more.
+      if (power_loss)
+        disk.inject(std::nullopt, call, {.effect = SimulatedDisk::Effect::power_cut});
+      else
+        disk.inject(std::nullopt, call, {.effect = SimulatedDisk::Effect::io_error, .sticky = true});
+      if (log.open().ok())
+        for (int i = 0; i < 6; ++i) (void)log.prepare();
+      disk.clear_faults();
+      if (power_loss) disk.crash();
+      const absl::Status opened = log.open();
+      ASSERT_TRUE(opened.ok()) << opened << " call " << call << " power_loss " << power_loss;
+      ASSERT_EQ(log.check(), "") << "call " << call;
     }
   }
 }

@@ -159,8 +159,7 @@ class LogImpl final : public Log {
                      previous_end);
       previous_end = entry.end;
     }
-    if (tail.segment_bytes != options_.segment_bytes || tail.batch_bytes_max < options_.batch_bytes_max)
-      tail.appendable = nullptr;
+    if (!fits(tail, options_.segment_bytes, options_.batch_bytes_max)) tail.appendable = nullptr;
     if (tail.appendable != nullptr) preparer_.adopt(tail.end.segment(), tail.appendable, tail.end.offset());
     return tail;
   }

@@ -19,6 +19,10 @@ uint32_t checked_record_bytes(ByteSpan at, uint32_t& header_bytes) {
 
 }  // namespace
 
+bool fits(const LogTail& tail, uint32_t segment_bytes, uint32_t batch_bytes_max) {
+  return tail.appendable != nullptr && tail.segment_bytes == segment_bytes && tail.batch_bytes_max >= batch_bytes_max;
+}
+
 LogWriter::LogWriter(Options options, SegmentPreparer& preparer, SegmentDirectory& directory, LogTail tail)
     : options_(std::move(options)),
       preparer_(preparer),

@@ -50,6 +50,9 @@ struct LogTail {
   uint32_t batch_bytes_max = 0;
 };
 
+// Whether appends may go on in the segment that the tail names: an operator may have changed the sizes since.
+[[nodiscard]] bool fits(const LogTail& tail, uint32_t segment_bytes, uint32_t batch_bytes_max);
+
 class LogWriter {
  public:
   struct Options {

@@ -155,17 +155,21 @@ absl::StatusOr<std::shared_ptr<DiskFile>> SegmentPreparer::make_file(uint32_t se
       SLUICE_RETURN_IF_ERROR(disk_.sync_dir(options_.dir));
       return std::shared_ptr<DiskFile>(*std::move(leftover));
     }
-    SLUICE_RETURN_IF_ERROR(disk_.remove(path));
   } else if (!absl::IsNotFound(leftover.status())) {
     return leftover.status();
   }
-  // Under its own name it always has its full size: so a shorter segment file is a truncated one.
+  // Under its own name it always has its full size: so a shorter segment file is a truncated one. A leftover of another
+  // size stays until the rename takes its place: a name that is gone for a moment is a lost segment to the next open.
   const auto spare = options_.dir / "spare.tmp";
   if (absl::Status removed = disk_.remove(spare); !removed.ok() && !absl::IsNotFound(removed)) return removed;
-  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<DiskFile> file, disk_.create(spare, options_.segment_bytes));
-  SLUICE_RETURN_IF_ERROR(file->sync());
+  {
+    SLUICE_ASSIGN_OR_RETURN(const std::unique_ptr<DiskFile> file, disk_.create(spare, options_.segment_bytes));
+    SLUICE_RETURN_IF_ERROR(file->sync());
+  }
   SLUICE_RETURN_IF_ERROR(disk_.rename(spare, path));
   SLUICE_RETURN_IF_ERROR(disk_.sync_dir(options_.dir));
+  // Opened by the name that its errors shall give.
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<DiskFile> file, disk_.open(path));
   return std::shared_ptr<DiskFile>(std::move(file));
 }
 

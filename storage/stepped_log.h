@@ -61,6 +61,7 @@ class SteppedLog {
                                         .segment_bytes = options_.segment_bytes,
                                         .ahead_bytes = uint64_t{options_.segments_ahead} * options_.segment_bytes,
                                         .first_sequence = log->next_sequence});
+    if (!fits(log->tail, options_.segment_bytes, options_.batch_bytes_max)) log->tail.appendable = nullptr;
     if (log->tail.appendable != nullptr)
       preparer_->adopt(log->tail.end.segment(), log->tail.appendable, log->tail.end.offset());
     writer_ = std::make_unique<LogWriter>(
