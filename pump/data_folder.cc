@@ -14,6 +14,7 @@
 #include "base/logging.h"
 #include "base/status.h"
 #include "pump/durable_file.h"
+#include "storage/disk.h"
 
 namespace sluice::pump {
 namespace {
@@ -29,8 +30,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 template <class T>
-bool parse_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+bool parse_number(std::string_view text, T& value, int base = 10) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   return error == std::errc() && end == text.data() + text.size();
 }
 
@@ -102,8 +103,9 @@ std::string_view to_string(net::TimeSource time) {
 }
 
 std::string encode_meta(const Meta& meta) {
-  return fmt::format("{}{}\ncluster-id {}\ntime {}\nnode-id {}\n", kMagic, kDataFolderVersion, meta.cluster_id,
-                     to_string(meta.time), meta.node_id);
+  const std::string log = meta.log_birth_id == 0 ? "" : fmt::format("log {:016x}\n", meta.log_birth_id);
+  return fmt::format("{}{}\ncluster-id {}\ntime {}\nnode-id {}\n{}", kMagic, log.empty() ? 1 : kDataFolderVersion,
+                     meta.cluster_id, to_string(meta.time), meta.node_id, log);
 }
 
 absl::StatusOr<Meta> decode_meta(std::string_view text) {
@@ -126,15 +128,22 @@ absl::StatusOr<Meta> decode_meta(std::string_view text) {
   meta.time = *source;
   SLUICE_ASSIGN_OR_RETURN(const std::string_view node, take_line(text, "node-id "));
   meta.node_id = node;
+  if (version >= 2) {
+    SLUICE_ASSIGN_OR_RETURN(const std::string_view log, take_line(text, "log "));
+    if (log.size() != 16 || !parse_number(log, meta.log_birth_id, 16) || meta.log_birth_id == 0)
+      return absl::DataLossError(fmt::format("META's log is `{}`, not 16 hex digits; restore META from a backup", log));
+  }
   if (!text.empty()) return absl::DataLossError(fmt::format("META goes on after its last line: `{}`", text));
   return meta;
 }
 
 absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::open(const DataFolderOptions& options) {
-  std::error_code error;
-  std::filesystem::create_directories(options.dir, error);
-  if (error)
-    return absl::UnavailableError(fmt::format("cannot make data folder {}: {}", options.dir.string(), error.message()));
+  {
+    // By the log's disk, because that makes the new names durable in their parents too.
+    SLUICE_ASSIGN_OR_RETURN(const auto disk, storage::open_disk(storage::DiskBackend::pwritev2));
+    SLUICE_RETURN_IF_ERROR(
+        annotate(disk->create_dir(options.dir), fmt::format("cannot make data folder {}", options.dir.string())));
+  }
   SLUICE_RETURN_IF_ERROR(refuse_foreign(options.dir));
   SLUICE_ASSIGN_OR_RETURN(const int lock, lock_folder(options.dir));
   std::unique_ptr<DataFolder> folder(new DataFolder(options.dir, lock));
@@ -210,6 +219,18 @@ absl::Status DataFolder::decide_time(net::TimeSource time) {
         fmt::format("this pump's time source is {}, not {}", to_string(meta_.time), to_string(time)));
   Meta wanted = meta_;
   wanted.time = time;
+  SLUICE_RETURN_IF_ERROR(replace_file(dir_ / "META", encode_meta(wanted)));
+  meta_ = std::move(wanted);
+  return absl::OkStatus();
+}
+
+absl::Status DataFolder::name_log(uint64_t birth_id) {
+  if (meta_.log_birth_id == birth_id) return absl::OkStatus();
+  if (meta_.log_birth_id != 0)
+    return absl::FailedPreconditionError(
+        fmt::format("META names the log {:016x}, this is {:016x}", meta_.log_birth_id, birth_id));
+  Meta wanted = meta_;
+  wanted.log_birth_id = birth_id;
   SLUICE_RETURN_IF_ERROR(replace_file(dir_ / "META", encode_meta(wanted)));
   meta_ = std::move(wanted);
   return absl::OkStatus();

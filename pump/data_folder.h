@@ -21,12 +21,13 @@
 
 namespace sluice::pump {
 
-inline constexpr unsigned kDataFolderVersion = 1;
+inline constexpr unsigned kDataFolderVersion = 2;  // 1: until its log is made
 
 struct Meta {
   uint64_t cluster_id = 0;
   net::TimeSource time = net::TimeSource::unspecified;  // unspecified: undecided, the first writer's hello decides
   std::string node_id{};
+  uint64_t log_birth_id = 0;  // 0: no log has been made here, or one before logs had an identity
 
   friend bool operator==(const Meta&, const Meta&) = default;
 };
@@ -58,6 +59,10 @@ class DataFolder {
 
   // Blocks on the disk, once in a folder's life.
   [[nodiscard]] absl::Status decide_time(net::TimeSource time);
+
+  // From now on the folder is refused without this log. Before the first record is acknowledged; blocks on the disk,
+  // once in a folder's life.
+  [[nodiscard]] absl::Status name_log(uint64_t birth_id);
 
  private:
   DataFolder(std::filesystem::path dir, int lock) : dir_(std::move(dir)), lock_(lock) {}

@@ -51,6 +51,28 @@ TEST_F(DataFolderTest, WritesMetaAsItsPageShows) {
   EXPECT_EQ(decode_meta(kGolden).value_or(Meta{}), meta);
 }
 
+TEST_F(DataFolderTest, WritesMetaThatNamesALogAsItsPageShows) {
+  const Meta meta{.cluster_id = 7711588227002558183,
+                  .time = TimeSource::writer,
+                  .node_id = "pump-1",
+                  .log_birth_id = 0x1122334455667788};
+  constexpr std::string_view kGolden2 =
+      "sluice-pump 2\ncluster-id 7711588227002558183\ntime writer\nnode-id pump-1\nlog 1122334455667788\n";
+  EXPECT_EQ(encode_meta(meta), kGolden2);
+  EXPECT_EQ(decode_meta(kGolden2).value_or(Meta{}), meta);
+  for (const char* log : {"", "log \n", "log 0000000000000000\n", "log 112233445566778\n", "log 112233445566778g\n"})
+    EXPECT_EQ(decode_meta(fmt::format("sluice-pump 2\ncluster-id 7\ntime writer\nnode-id p\n{}", log)).status().code(),
+              absl::StatusCode::kDataLoss)
+        << log;
+}
+
+TEST_F(DataFolderTest, NamesItsLogOnceAndKeepsIt) {
+  EXPECT_TRUE(open().value()->name_log(7).ok());
+  auto folder = open().value();
+  EXPECT_EQ(folder->meta().log_birth_id, 7u);
+  expect_refused(folder->name_log(8), absl::StatusCode::kFailedPrecondition, "0000000000000007");
+}
+
 TEST_F(DataFolderTest, MakesAClusterIdOnceAndKeepsIt) {
   const uint64_t made = open().value()->meta().cluster_id;
   EXPECT_GT(made, 0u);
@@ -69,8 +91,8 @@ TEST_F(DataFolderTest, RefusesAFolderInUse) {
 }
 
 TEST_F(DataFolderTest, RefusesANewerFormatADamagedMetaAndALogWithoutOne) {
-  write("META", "sluice-pump 2\nwhatever\n");
-  expect_refused(open().status(), absl::StatusCode::kFailedPrecondition, "version 2");
+  write("META", "sluice-pump 3\nwhatever\n");
+  expect_refused(open().status(), absl::StatusCode::kFailedPrecondition, "version 3");
   write("META", kGolden.substr(0, 30));
   expect_refused(open().status(), absl::StatusCode::kDataLoss, "META");
   std::filesystem::remove(dir / "META");

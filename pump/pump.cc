@@ -74,10 +74,12 @@ absl::Status Pump::open_log() {
   storage::LogOptions log;
   log.dir = folder_->log_dir();
   log.cluster_id = folder_->meta().cluster_id;
+  log.birth_id = folder_->meta().log_birth_id;
   log.segment_bytes = static_cast<uint32_t>(options_.segment_bytes);
   SLUICE_ASSIGN_OR_RETURN(log_,
                           storage::Log::open(log, seams_.disk != nullptr ? *seams_.disk : *disk_, relay_,
                                              [this](const storage::DurableRun& run) { return order_->replay(run); }));
+  SLUICE_RETURN_IF_ERROR(folder_->name_log(log_->birth_id()));
   // A clock that was set back must not make timestamps that the log has already.
   if (auto* embedded = dynamic_cast<EmbeddedOracle*>(oracle_.get()))
     embedded->raise(order_->sorter().largest_durable());

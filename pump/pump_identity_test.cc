@@ -98,5 +98,85 @@ TEST_F(PumpIdentity, TellsEachPeerWhichLogItHasAndHowFarThatHasGot) {
   EXPECT_NE(welcome().log_birth_id, fresh.log_birth_id);
 }
 
+// Each is refused with exit 3 (DATA_LOSS), says what happened, and changes nothing.
+struct RefusedFolder : Fixture {
+  std::filesystem::path folder = dir / "pump-1", log = folder / "log";
+  std::filesystem::path kept = dir / "kept";
+
+  void SetUp() override {
+    ASSERT_TRUE(start().ok());
+    write(10, 30, "a");
+    pump.reset();
+  }
+  void expect_refused(std::string_view what) {
+    const absl::Status status = start();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_THAT(std::string(message_of(status)), HasSubstr(std::string(what)));
+  }
+  void expect_that_putting_back_mends(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::remove_all(to);
+    std::filesystem::rename(from, to);
+    ASSERT_TRUE(start().ok());
+    EXPECT_EQ(welcome().log_largest_ts, Tso(30));
+  }
+};
+
+TEST_F(RefusedFolder, WhoseLogIsGone) {
+  std::filesystem::rename(log, kept);
+  expect_refused("is gone, with all that was acknowledged in it");
+  EXPECT_FALSE(std::filesystem::exists(log));
+  expect_refused("is gone");  // and again: the first try left no new log
+  expect_that_putting_back_mends(kept, log);
+}
+
+TEST_F(RefusedFolder, WhoseMetaIsGone) {
+  std::filesystem::rename(folder / "META", kept);
+  expect_refused("no META");
+  expect_that_putting_back_mends(kept, folder / "META");
+}
+
+TEST_F(RefusedFolder, WhichHasTheLogOfAnotherPump) {
+  ASSERT_TRUE(start("pump-2").ok());
+  pump.reset();
+  std::filesystem::rename(log, kept);
+  std::filesystem::copy(dir / "pump-2" / "log", log, std::filesystem::copy_options::recursive);
+  expect_refused("another log");
+  expect_that_putting_back_mends(kept, log);
+}
+
+TEST_F(RefusedFolder, WhoseSegmentsAreThoseOfAnotherLog) {
+  ASSERT_TRUE(start("pump-2").ok());
+  write(10, 20, "b");
+  pump.reset();
+  const std::filesystem::path segment = log / "segment-00000001.log";
+  std::filesystem::rename(segment, kept);
+  std::filesystem::copy_file(dir / "pump-2" / "log" / "segment-00000001.log", segment);
+  expect_refused("another log");
+  expect_that_putting_back_mends(kept, segment);
+}
+
+TEST_F(RefusedFolder, WhoseSegmentsAreGone) {
+  std::filesystem::create_directories(kept);
+  for (const auto& entry : std::filesystem::directory_iterator(log))
+    if (entry.path().filename().string().starts_with("segment-"))
+      std::filesystem::rename(entry.path(), kept / entry.path().filename());
+  expect_refused("was in use up to segment 1");
+}
+
+TEST_F(PumpIdentity, AFolderOfTheFormerFormatGetsOneAtItsFirstOpen) {
+  ASSERT_TRUE(start().ok());
+  write(10, 30, "a");
+  const uint64_t born = welcome().log_birth_id;
+  const Meta meta = pump->meta();
+  pump.reset();
+  Meta former = meta;
+  former.log_birth_id = 0;
+  std::ofstream(dir / "pump-1" / "META") << encode_meta(former);
+  std::filesystem::remove(dir / "pump-1" / "log" / "IDENTITY");
+  ASSERT_TRUE(start().ok());
+  EXPECT_EQ(welcome().log_birth_id, born);
+  EXPECT_EQ(pump->meta(), meta);
+}
+
 }  // namespace
 }  // namespace sluice::pump

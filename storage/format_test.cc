@@ -4,6 +4,7 @@
 
 #include "storage/batch_format.h"
 #include "storage/log_fixture.h"
+#include "storage/log_identity.h"
 #include "storage/segment_format.h"
 
 namespace sluice::storage {
@@ -57,6 +58,20 @@ TEST(SegmentFormat, HasTheBytesOfItsPage) {
             "efcdab0000000000000000000000000000000000000000000000000000000000"
             "00000000000000000000000000000000000000000000000035bf7b9ef9402071");
   EXPECT_TRUE(is_all_zero(block.span().subspan(kSegmentHeaderBytes)));
+}
+
+// docs/formats/log-identity.md, version 1.
+TEST(IdentityFormat, HasTheBytesOfItsPageAndDecodesThem) {
+  const LogIdentity identity{.birth_id = kSalt, .last_segment = 3, .durable = LogPosition(3, 8192)};
+  AlignedBuffer block(kBlockBytes);
+  encode_identity(identity, block.data());
+  EXPECT_EQ(to_hex(as_text(block.span().first(kIdentityBytes))),
+            "534c4c4f47494431010040000000000088776655443322110300000000000000"
+            "00200000030000000000000000000000000000000000000066b4e8a4f506856a");
+  EXPECT_TRUE(is_all_zero(block.span().subspan(kIdentityBytes)));
+  const auto decoded = decode_identity(block.span());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, identity);
 }
 
 TEST(SegmentFormat, DecodesWhatItEncoded) {

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "storage/disk.h"
+#include "storage/log_identity.h"
 #include "storage/log_reader.h"
 #include "storage/log_writer.h"
 #include "storage/recovery.h"
@@ -60,11 +61,13 @@ absl::Status check_run(ByteSpan run) {
 
 class LogImpl final : public Log {
  public:
-  LogImpl(LogOptions options, Disk& disk, LogListener& listener, std::unique_ptr<DiskLock> lock, RecoveredLog recovered)
+  LogImpl(LogOptions options, Disk& disk, LogListener& listener, std::unique_ptr<DiskLock> lock,
+          std::unique_ptr<IdentityFile> identity, RecoveredLog recovered)
       : options_(std::move(options)),
         disk_(disk),
         listener_(listener),
         lock_(std::move(lock)),
+        identity_(std::move(identity)),
         preparer_(disk, {.dir = options_.dir,
                          .segment_bytes = options_.segment_bytes,
                          .ahead_bytes = options_.ahead_bytes,
@@ -75,7 +78,7 @@ class LogImpl final : public Log {
                  .segment_bytes = options_.segment_bytes,
                  .batch_bytes_max = options_.batch_bytes_max,
                  .new_salt = random_nonzero},
-                preparer_, directory_, adopt(recovered)) {
+                preparer_, directory_, *identity_, adopt(recovered)) {
     stats_.recovered_bytes_read = recovered.bytes_read;
     reader_.set_durable_end(writer_.durable_end());
   }
@@ -121,7 +124,7 @@ class LogImpl final : public Log {
   }
   LogPosition durable_end() const override { return reader_.durable_end(); }
   uint64_t cluster_id() const override { return options_.cluster_id; }
-  uint64_t birth_id() const override { return directory_.first_salt(); }
+  uint64_t birth_id() const override { return birth_id_; }
 
   LogStats stats() const override {
     const std::lock_guard lock(mutex_);
@@ -190,6 +193,9 @@ class LogImpl final : public Log {
       if (!status.ok()) return fail(status, std::move(batch_from));
       end_shortage();
     }
+    if (const absl::Status noted = writer_.note_end(); !noted.ok())
+      spdlog::warn("the log's identity doesn't say how far the log has got; nothing is lost reason=\"{}\"",
+                   message_of(noted));
   }
 
   // False: the log is being closed, and nobody waits for better times.
@@ -268,6 +274,8 @@ class LogImpl final : public Log {
   Disk& disk_;
   LogListener& listener_;
   std::unique_ptr<DiskLock> lock_;
+  std::unique_ptr<IdentityFile> identity_;  // the log thread's, once it runs
+  const uint64_t birth_id_ = identity_->identity().birth_id;
   SegmentDirectory directory_;
   SegmentPreparer preparer_;
   LogReader reader_;
@@ -287,6 +295,24 @@ class LogImpl final : public Log {
   std::thread thread_;
 };
 
+// Before anything is made: a log that is gone must not be taken for a new one.
+absl::Status check_birth(Disk& disk, const LogOptions& options) {
+  SLUICE_ASSIGN_OR_RETURN(const auto identity, read_identity(disk, options.dir));
+  constexpr std::string_view kWhatToDo =
+      "Nothing was changed. Put the log's folder back as it was; without it, move the whole data folder away, start "
+      "this "
+      "pump with an empty one and bring downstream back in step by a full copy";
+  if (!identity)
+    return absl::DataLossError(fmt::format(
+        "{}: the log born as {:016x} is gone, with all that was acknowledged in it: there is no file {}. {}",
+        options.dir.string(), options.birth_id, kIdentityFileName, kWhatToDo));
+  if (identity->birth_id != options.birth_id)
+    return absl::DataLossError(
+        fmt::format("{}: this is another log, born as {:016x}; the one that belongs here is {:016x}. {}",
+                    options.dir.string(), identity->birth_id, options.birth_id, kWhatToDo));
+  return absl::OkStatus();
+}
+
 void log_recovery(const LogOptions& options, const RecoveredLog& recovered) {
   if (recovered.verdict == TailVerdict::torn)
     spdlog::info("the last write was torn and never acknowledged; the log goes on in a new segment at={} reason=\"{}\"",
@@ -300,6 +326,7 @@ void log_recovery(const LogOptions& options, const RecoveredLog& recovered) {
 absl::StatusOr<std::unique_ptr<Log>> Log::open(LogOptions options, Disk& disk, LogListener& listener,
                                                const Replay& replay) {
   SLUICE_RETURN_IF_ERROR(check_options(options));
+  if (options.birth_id != 0) SLUICE_RETURN_IF_ERROR(check_birth(disk, options));
   SLUICE_RETURN_IF_ERROR(disk.create_dir(options.dir));
   SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<DiskLock> lock, disk.lock(options.dir));
   SLUICE_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(disk, options.dir, replay));
@@ -310,7 +337,10 @@ absl::StatusOr<std::unique_ptr<Log>> Log::open(LogOptions options, Disk& disk, L
   if (recovered.cluster_id != 0) options.cluster_id = recovered.cluster_id;
   if (options.cluster_id == 0) options.cluster_id = random_nonzero();
   log_recovery(options, recovered);
-  auto log = std::make_unique<LogImpl>(std::move(options), disk, listener, std::move(lock), std::move(recovered));
+  SLUICE_ASSIGN_OR_RETURN(auto identity,
+                          IdentityFile::open(disk, options.dir, identity_of(recovered, random_nonzero())));
+  auto log = std::make_unique<LogImpl>(std::move(options), disk, listener, std::move(lock), std::move(identity),
+                                       std::move(recovered));
   SLUICE_RETURN_IF_ERROR(log->start());
   return log;
 }

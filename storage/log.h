@@ -32,7 +32,8 @@ class Disk;  // storage/disk.h: open_disk() for io_uring or pwritev2; storage/si
 struct LogOptions {
   std::filesystem::path dir;  // the log's own folder below the data folder
   uint64_t cluster_id =
-      0;  // 0: take the folder's, a random one for a new folder; a folder of another cluster is refused
+      0;                  // 0: take the folder's, a random one for a new folder; a folder of another cluster is refused
+  uint64_t birth_id = 0;  // the log that must be here; 0: whichever is, or a new one
   uint32_t segment_bytes = 256u << 20;
   uint32_t batch_bytes_max = 4u << 20;
   uint64_t queue_bytes_max = 64u << 20;  // appended and not yet durable
@@ -70,8 +71,9 @@ struct LogStats {
 
 class Log {
  public:
-  // Replays every durable record, in log order, before it returns. DATA_LOSS: acked bytes are damaged (says which and
-  // what to do); FAILED_PRECONDITION: the folder is in use, of another cluster, or of a newer format.
+  // Replays every durable record, in log order, before it returns. DATA_LOSS: acked bytes are damaged or gone, or
+  // the log isn't the one that birth_id names (says which and what to do); FAILED_PRECONDITION: the folder is in use,
+  // of another cluster, or of a newer format.
   using Replay = std::function<absl::Status(const DurableRun&)>;
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Log>> open(LogOptions options, Disk& disk, LogListener& listener,
                                                                  const Replay& replay);

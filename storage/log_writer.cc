@@ -23,10 +23,12 @@ bool fits(const LogTail& tail, uint32_t segment_bytes, uint32_t batch_bytes_max)
   return tail.appendable != nullptr && tail.segment_bytes == segment_bytes && tail.batch_bytes_max >= batch_bytes_max;
 }
 
-LogWriter::LogWriter(Options options, SegmentPreparer& preparer, SegmentDirectory& directory, LogTail tail)
+LogWriter::LogWriter(Options options, SegmentPreparer& preparer, SegmentDirectory& directory, IdentityFile& identity,
+                     LogTail tail)
     : options_(std::move(options)),
       preparer_(preparer),
       directory_(directory),
+      identity_(identity),
       buffer_(options_.batch_bytes_max),
       file_(std::move(tail.appendable)),
       batch_bytes_max_(options_.batch_bytes_max),
@@ -55,9 +57,10 @@ absl::Status LogWriter::finally(absl::Status status) {
 absl::Status LogWriter::roll() {
   if (!next_) {
     SLUICE_ASSIGN_OR_RETURN(const SegmentPreparer::Prepared prepared, preparer_.activate());
+    const bool first = durable_end_ == LogPosition();
     next_ = Next{.prepared = prepared,
                  .header = {.cluster_id = options_.cluster_id,
-                            .salt = options_.new_salt(),
+                            .salt = first ? identity_.identity().birth_id : options_.new_salt(),
                             .sequence = prepared.sequence,
                             .segment_bytes = options_.segment_bytes,
                             .batch_bytes_max = options_.batch_bytes_max,
@@ -71,6 +74,8 @@ absl::Status LogWriter::roll() {
   uint64_t calls = 0;
   SLUICE_RETURN_IF_ERROR(finally(write_fully(*next_->prepared.file, 0, block.span(), WriteMode::plain, calls)));
   SLUICE_RETURN_IF_ERROR(finally(next_->prepared.file->sync()));
+  // Before the first record in it: from now on its loss is noticed.
+  SLUICE_RETURN_IF_ERROR(finally(identity_.note(header.sequence, durable_end_)));
   directory_.add({.sequence = header.sequence, .salt = header.salt, .batch_bytes_max = header.batch_bytes_max},
                  durable_end_.offset());
   file_ = std::move(next_->prepared.file);
@@ -82,6 +87,11 @@ absl::Status LogWriter::roll() {
   recorded_ = durable_end_;  // by the header just written
   next_.reset();
   return absl::OkStatus();
+}
+
+absl::Status LogWriter::note_end() {
+  if (identity_.identity().durable == durable_end_) return absl::OkStatus();
+  return identity_.note(identity_.identity().last_segment, durable_end_);
 }
 
 absl::Status LogWriter::roll_unless_fits(uint64_t batch_bytes) {

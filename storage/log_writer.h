@@ -4,7 +4,8 @@
 //           is durable whole.
 // Threads:  one: the log thread, or the one that opens the log. Step by step without any thread, which is how crashes
 //           are simulated.
-// Owns:     the active segment's file. Borrows the preparer and the directory, which must outlive it.
+// Owns:     the active segment's file. Borrows the preparer, the directory and the identity, which must
+//           outlive it.
 // Errors:   the first failed write or roll is final: every later call returns it. RESOURCE_EXHAUSTED (space, memory,
 //           descriptors) and the preparer's CANCELLED aren't: nothing was acknowledged, and the next call writes the
 //           same place again, whole.
@@ -24,6 +25,7 @@
 #include "storage/batch_format.h"
 #include "storage/disk.h"
 #include "storage/log.h"
+#include "storage/log_identity.h"
 #include "storage/segment_directory.h"
 #include "storage/segment_format.h"
 #include "storage/segment_preparer.h"
@@ -61,7 +63,8 @@ class LogWriter {
     uint32_t batch_bytes_max = 0;
     std::function<uint64_t()> new_salt;  // random, never 0
   };
-  LogWriter(Options options, SegmentPreparer& preparer, SegmentDirectory& directory, LogTail tail);
+  LogWriter(Options options, SegmentPreparer& preparer, SegmentDirectory& directory, IdentityFile& identity,
+            LogTail tail);
 
   // Starts the next segment if there is none to append to.
   [[nodiscard]] absl::Status ensure_segment();
@@ -75,6 +78,9 @@ class LogWriter {
 
   [[nodiscard]] bool needs_watermark() const { return recorded_ < data_end_; }
   [[nodiscard]] absl::Status write_watermark();
+
+  // Notes in the log's identity how far it has got: at a clean end.
+  [[nodiscard]] absl::Status note_end();
 
   [[nodiscard]] LogPosition durable_end() const { return durable_end_; }
   [[nodiscard]] const LogStats& stats() const { return stats_; }
@@ -91,6 +97,7 @@ class LogWriter {
   const Options options_;
   SegmentPreparer& preparer_;
   SegmentDirectory& directory_;
+  IdentityFile& identity_;
   AlignedBuffer buffer_;
   std::shared_ptr<DiskFile> file_;
   struct Next {

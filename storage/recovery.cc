@@ -35,8 +35,10 @@ class Recovery {
 
   absl::StatusOr<RecoveredLog> run() {
     SLUICE_RETURN_IF_ERROR(disk_.sync_dir(dir_));
+    SLUICE_ASSIGN_OR_RETURN(log_.identity, read_identity(disk_, dir_));
     SLUICE_RETURN_IF_ERROR(find_segments());
     SLUICE_RETURN_IF_ERROR(check_links());
+    SLUICE_RETURN_IF_ERROR(check_identity());
     for (size_t i = 0; i + 1 < active_.size(); ++i)
       SLUICE_RETURN_IF_ERROR(scan_closed(active_[i], *active_[i + 1].header));
     if (!active_.empty()) SLUICE_RETURN_IF_ERROR(scan_last(active_.back()));
@@ -46,26 +48,39 @@ class Recovery {
  private:
   fs::path path(uint32_t sequence) const { return dir_ / segment_file_name(sequence); }
 
+  // Certainly without a record: a log of the former format has no such knowledge.
+  [[nodiscard]] bool never_used(uint32_t sequence) const {
+    return log_.identity && sequence > log_.identity->last_segment;
+  }
+
   absl::Status find_segments() {
     SLUICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, disk_.list(dir_));
-    std::optional<uint32_t> first, before;
+    std::optional<uint32_t> first, before, missing;
     bool waiting = false;
     for (const std::string& name : names) {  // sorted: fixed-width names, so in order of their sequence
       const auto sequence = parse_segment_file_name(name);
       if (!sequence) continue;
-      if (before && *sequence != *before + 1)
-        return damaged(path(*before + 1), 0, fmt::format("the file is missing, {} is there", name));
+      if (before && *sequence != *before + 1 && !missing) missing = *before + 1;
+      if (missing && !never_used(*missing))
+        return damaged(path(*missing), 0, fmt::format("the file is missing, {} is there", name));
       if (!first) first = sequence;
       before = sequence;
       SLUICE_ASSIGN_OR_RETURN(Found found, look_at(*sequence));
+      if (found.header && missing)
+        return damaged(path(*missing), 0, fmt::format("the file is missing, {} is in use", name));
       if (found.header && waiting)
         return damaged(path(*sequence - 1), 0, "the segment header is gone, a later segment is in use");
       waiting = !found.header;
       if (found.header) active_.push_back(std::move(found));
     }
-    if (first && active_.empty() && *first != 1)
+    if (first && active_.empty() && *first != 1 && !never_used(*first - 1))
       return damaged(path(*first - 1), 0, "the file is missing, prepared segments follow it");
     if (!active_.empty()) log_.next_sequence = active_.back().sequence + 1;
+    if (!never_used(log_.next_sequence) && log_.identity)
+      return damaged(
+          path(log_.next_sequence), 0,
+          fmt::format("{}, and the log was in use up to segment {}",
+                      waiting ? "the segment header is gone" : "the file is missing", log_.identity->last_segment));
     return absl::OkStatus();
   }
 
@@ -77,7 +92,8 @@ class Recovery {
     AlignedBuffer front(2 * kBlockBytes);
     SLUICE_ASSIGN_OR_RETURN(const size_t got, file->read(0, front.span()));
     log_.bytes_read += got;
-    // A segment gets this name only when it has its full size, so a short one was cut later.
+    // A segment gets this name only when it has its full size, so a short one was cut later. A spare is made again.
+    if (got < front.size() && never_used(sequence)) return found;
     if (got < front.size()) return damaged(path(sequence), got, "the file ends within its first batch");
     auto header = decode_segment_header(front.span().first(kBlockBytes));
     if (absl::IsFailedPrecondition(header.status())) return annotate(header.status(), path(sequence).string());
@@ -110,6 +126,15 @@ class Recovery {
         return damaged(path(header.sequence), 0, fmt::format("the header says it follows {}", header.previous_end));
     }
     return absl::OkStatus();
+  }
+
+  // The first segment is the one that the log was born with, and the chain ties all others to it.
+  absl::Status check_identity() {
+    if (!log_.identity || active_.empty() || active_.front().header->salt == log_.identity->birth_id)
+      return absl::OkStatus();
+    return absl::DataLossError(fmt::format(
+        "{}: the segments are those of another log, born as {:016x}; this one is {:016x}. {}",
+        path(active_.front().sequence).string(), active_.front().header->salt, log_.identity->birth_id, kWhatToDo));
   }
 
   absl::StatusOr<SegmentScanner::Result> scan(SegmentScanner& scanner, const Found& segment, uint32_t until) {
@@ -164,7 +189,8 @@ class Recovery {
     log_.bytes_read += scanner.bytes_read() - before;
 
     const TailFacts facts{.stopped_at = log_.tail.end,
-                          .durable = std::max(log_.tail.recorded, remains.durable),
+                          .durable = std::max({log_.tail.recorded, remains.durable,
+                                               log_.identity ? log_.identity->durable : LogPosition()}),
                           .zero_behind = remains.zero};
     log_.verdict = judge_tail(facts);
     if (log_.verdict == TailVerdict::damaged)
@@ -189,6 +215,13 @@ class Recovery {
 TailVerdict judge_tail(const TailFacts& facts) {
   if (facts.stopped_at < facts.durable) return TailVerdict::damaged;
   return facts.zero_behind ? TailVerdict::clean : TailVerdict::torn;
+}
+
+LogIdentity identity_of(const RecoveredLog& log, uint64_t fresh_birth_id) {
+  LogIdentity identity = log.identity.value_or(LogIdentity{});
+  if (identity.birth_id == 0) identity.birth_id = log.segments.empty() ? fresh_birth_id : log.segments.front().salt;
+  identity.last_segment = log.next_sequence - 1;
+  return identity;
 }
 
 absl::StatusOr<RecoveredLog> recover_log(Disk& disk, const fs::path& dir, const Log::Replay& replay) {

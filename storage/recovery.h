@@ -1,7 +1,7 @@
 // Finds out what a log holds after whatever happened: replays it, and tells a torn tail from damage to what was
 // acknowledged.
 // Contract: modifies nothing. Every durable record is replayed in log order, or the log is refused (INV-5).
-// Errors:   DATA_LOSS: acked bytes are damaged or missing (file, offset, what to do); FAILED_PRECONDITION: another
+// Errors:   DATA_LOSS: acked bytes are damaged or missing, or another log's (file, offset, what to do); FAILED_PRECONDITION: another
 //           cluster's or a newer format's folder; UNAVAILABLE: the disk can't read. A read error is never taken for a
 //           torn tail.
 // Format:   docs/formats/segment.md, "Recovery"
@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 
 #include "storage/disk.h"
 #include "storage/log.h"
+#include "storage/log_identity.h"
 #include "storage/log_writer.h"
 #include "storage/segment_directory.h"
 
@@ -38,14 +40,18 @@ struct TailFacts {
 [[nodiscard]] TailVerdict judge_tail(const TailFacts& facts);
 
 struct RecoveredLog {
-  uint64_t cluster_id = 0;             // 0: a new log
-  std::vector<SegmentEntry> segments;  // activated ones, in order; the last one's end is where the log ends
-  uint32_t next_sequence = 1;          // of the next segment to activate
+  uint64_t cluster_id = 0;                // 0: a new log
+  std::optional<LogIdentity> identity{};  // as on disk; nullopt: a new log, or one of the former format
+  std::vector<SegmentEntry> segments;     // activated ones, in order; the last one's end is where the log ends
+  uint32_t next_sequence = 1;             // of the next segment to activate
   LogTail tail;
   TailVerdict verdict = TailVerdict::clean;
   std::string torn_because;
   uint64_t bytes_read = 0;
 };
+
+// What the identity file must say before appends go on. `fresh_birth_id` is for a new log.
+[[nodiscard]] LogIdentity identity_of(const RecoveredLog& log, uint64_t fresh_birth_id);
 
 [[nodiscard]] absl::StatusOr<RecoveredLog> recover_log(Disk& disk, const std::filesystem::path& dir,
                                                        const Log::Replay& replay);

@@ -112,6 +112,67 @@ TEST_F(RecoveryTest, AMissingFirstSegmentIsDamage) {
   expect_damage("segment-00000001.log, offset 0: the file is missing", 2);
 }
 
+TEST_F(RecoveryTest, ALogThatLostItsEndIsDamage) {
+  for (uint64_t i = 4; i < 30; ++i) write(i, 9000);
+  const uint32_t last = log_.writer().durable_end().segment();
+  ASSERT_GT(last, 3u);
+  for (uint32_t s = 2; s <= last + 2; ++s) disk_.erase(SteppedLog::file(s));
+  expect_damage("was in use up to segment");
+}
+
+TEST_F(RecoveryTest, ALogThatLostItsLastSegmentAloneIsDamage) {
+  for (uint64_t i = 4; i < 30; ++i) write(i, 9000);
+  disk_.erase(SteppedLog::file(log_.writer().durable_end().segment()));
+  expect_damage("the file is missing");
+}
+
+TEST_F(RecoveryTest, ALogThatLostAllItsSegmentsIsDamage) {
+  for (uint32_t s = 1; s <= 3; ++s) disk_.erase(SteppedLog::file(s));
+  const absl::Status status = log_.open();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("was in use up to segment 1"));
+}
+
+TEST_F(RecoveryTest, TheSegmentsOfAnotherLogAreRefused) {
+  SimulatedDisk other_disk({.seed = 9});
+  SteppedLog other(other_disk, {.seed = 77});
+  ASSERT_TRUE(other.open().ok());
+  ASSERT_TRUE(other.write(prewrite(1, "of another")).ok());
+  put(other_disk.content(SteppedLog::file(1)));
+  expect_damage("another log");
+}
+
+TEST_F(RecoveryTest, AFolderOfTheFormerFormatTakesTheSaltOfItsFirstSegmentAsItsIdentity) {
+  const auto born = read_identity(disk_, kSteppedDir);
+  disk_.erase(kSteppedDir / kIdentityFileName);
+  ASSERT_TRUE(log_.open().ok());
+  EXPECT_EQ(log_.check(), "");
+  const auto now = read_identity(disk_, kSteppedDir);
+  ASSERT_TRUE(born.ok() && now.ok() && born->has_value() && now->has_value());
+  EXPECT_EQ((*now)->birth_id, (*born)->birth_id);
+  EXPECT_EQ((*now)->last_segment, 1u);
+}
+
+TEST_F(RecoveryTest, EveryFlippedByteOfTheIdentityIsRefused) {
+  for (uint32_t offset = 0; offset < kBlockBytes; offset += offset < kIdentityBytes ? 1 : 61) {
+    disk_.flip_bit(kSteppedDir / kIdentityFileName, offset, offset % 8);
+    const absl::Status status = log_.open();
+    EXPECT_TRUE(absl::IsDataLoss(status) || absl::IsFailedPrecondition(status)) << status << " offset " << offset;
+    disk_.flip_bit(kSteppedDir / kIdentityFileName, offset, offset % 8);
+  }
+  EXPECT_TRUE(log_.open().ok());
+}
+
+TEST_F(RecoveryTest, ASpareThatWasCutShortOrRemovedIsReplaced) {
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(log_.prepare().ok());
+  const std::string spare = content(2);
+  put(spare.substr(0, 1000), 2);
+  ASSERT_TRUE(log_.open().ok()) << log_.open();
+  for (uint64_t i = 4; i < 30; ++i) write(i, 9000);
+  ASSERT_TRUE(log_.open().ok());
+  EXPECT_EQ(log_.check(), "");
+}
+
 TEST_F(RecoveryTest, EveryTruncationIsDamage) {
   watermark();
   const std::string whole = content();

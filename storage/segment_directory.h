@@ -32,11 +32,6 @@ class SegmentDirectory {
     const auto it = entries_.find(sequence);
     return it == entries_.end() ? std::nullopt : std::optional(it->second);
   }
-  [[nodiscard]] uint64_t first_salt() const {
-    const std::lock_guard lock(mutex_);
-    SLUICE_ASSERT(!entries_.empty());
-    return entries_.begin()->second.salt;
-  }
   [[nodiscard]] size_t size() const {
     const std::lock_guard lock(mutex_);
     return entries_.size();

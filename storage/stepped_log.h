@@ -64,13 +64,15 @@ class SteppedLog {
     if (!fits(log->tail, options_.segment_bytes, options_.batch_bytes_max)) log->tail.appendable = nullptr;
     if (log->tail.appendable != nullptr)
       preparer_->adopt(log->tail.end.segment(), log->tail.appendable, log->tail.end.offset());
+    const uint64_t fresh_birth_id = options_.constant_salt != 0 ? options_.constant_salt : random_() | 1;
+    SLUICE_ASSIGN_OR_RETURN(identity_, IdentityFile::open(disk_, kSteppedDir, identity_of(*log, fresh_birth_id)));
     writer_ = std::make_unique<LogWriter>(
         LogWriter::Options{
             .cluster_id = 7,
             .segment_bytes = options_.segment_bytes,
             .batch_bytes_max = options_.batch_bytes_max,
             .new_salt = [this] { return options_.constant_salt != 0 ? options_.constant_salt : random_() | 1; }},
-        *preparer_, *directory_, std::move(log->tail));
+        *preparer_, *directory_, *identity_, std::move(log->tail));
     return writer_->ensure_segment();
   }
 
@@ -119,6 +121,7 @@ class SteppedLog {
   Options options_;
   std::mt19937_64 random_;
   std::unique_ptr<SegmentDirectory> directory_;
+  std::unique_ptr<IdentityFile> identity_;
   std::unique_ptr<SegmentPreparer> preparer_;
   std::unique_ptr<LogWriter> writer_;
   TailVerdict verdict_ = TailVerdict::clean;
