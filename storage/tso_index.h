@@ -1,9 +1,13 @@
 // Where each committed transaction lies, by commit ts: what turns "after ts X" into reads of the log.
-// Contract: entries come in strictly ascending commit ts (INV-2, asserted); a reader sees a prefix of them.
+// Contract: entries come in strictly ascending commit ts (INV-2, asserted); a reader sees a prefix of them. Growing moves
+//           no entry and allocates nothing large while readers wait.
 // Threads:  append() from one thread, everything else from any.
+// Limits:   32 bytes an entry, for every transaction of the log; bytes() says how many in all.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -29,10 +33,19 @@ class TsoIndex {
   [[nodiscard]] std::optional<OrderEntry> find(CommitTs commit_ts) const;
   [[nodiscard]] CommitTs last() const;
   [[nodiscard]] size_t size() const;
+  [[nodiscard]] uint64_t bytes() const;  // allocated
 
  private:
+  static constexpr size_t kChunkEntries = 16'384;  // 512 KiB
+  using Chunk = std::array<OrderEntry, kChunkEntries>;
+
+  [[nodiscard]] const OrderEntry& at(size_t i) const { return (*chunks_[i / kChunkEntries])[i % kChunkEntries]; }
+  // The first entry whose commit ts is above `ts`.
+  [[nodiscard]] size_t first_above(CommitTs ts) const;
+
   mutable std::mutex mutex_;
-  std::vector<OrderEntry> entries_;
+  std::vector<std::unique_ptr<Chunk>> chunks_;  // each full but the last
+  size_t size_ = 0;
 };
 
 }  // namespace sluice::storage

@@ -57,6 +57,22 @@ TEST_F(TsoIndexTest, KnowsItsLastCommitAndItsSize) {
   EXPECT_EQ(TsoIndex().last(), CommitTs());
 }
 
+TEST_F(TsoIndexTest, GrowsByChunksAndFindsAcrossThem) {
+  const uint64_t small = index_.bytes();
+  std::vector<OrderEntry> many;
+  for (uint64_t commit = 31; commit <= 50'000; ++commit) many.push_back(entry(commit));
+  index_.append(many);
+  EXPECT_EQ(index_.size(), 49'973u);
+  EXPECT_GE(index_.bytes(), index_.size() * sizeof(OrderEntry));
+  EXPECT_LT(index_.bytes(), index_.size() * sizeof(OrderEntry) + 2 * small);
+  EXPECT_EQ(index_.last(), CommitTs(50'000));
+  for (uint64_t commit = 31; commit <= 50'000; commit += 977) {
+    ASSERT_TRUE(index_.find(CommitTs(commit)).has_value()) << commit;
+    ASSERT_EQ(commits(commit - 1, UINT64_MAX, 1), Commits{commit});
+  }
+  EXPECT_EQ(commits(0, UINT64_MAX, SIZE_MAX).size(), 49'973u);
+}
+
 TEST_F(TsoIndexTest, ACommitAtOrBelowTheLastIsABug) {
   EXPECT_DEATH(index_.append({entry(30)}), "assertion failed");
 }
