@@ -1,6 +1,7 @@
 #include "base/checksum.h"
 
-// Inlined rather than linked: Debian's shared library is built for SSE2 alone and hashes at a third of the speed.
+// Inlined: one library less to load. It is no faster than Debian's: SSE2, the baseline that we build for, AVX2 and the
+// shared library all hashed 64 B at 10 GB/s and 64 KiB at 17 to 20 GB/s side by side, so there is nothing to dispatch.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
