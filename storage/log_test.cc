@@ -1,6 +1,11 @@
 // The log on real files, over each real back end.
 #include "storage/log.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <random>
 #include <thread>
@@ -167,6 +172,47 @@ TEST_P(LogOnFiles, RefusesAppendsOnceClosedAndClosesTwice) {
 
 TEST_P(LogOnFiles, NamesItsBackEnd) {
   EXPECT_EQ(log_->log().stats().backend, GetParam() == DiskBackend::io_uring ? "io_uring" : "pwritev2");
+}
+
+TEST_P(LogOnFiles, LivesOfOtherSizesAndAnotherBackEndGoOnWithTheSameLog) {
+  std::string written;
+  for (uint64_t life = 1; life <= 6; ++life) {
+    log_.reset();
+    auto disk = open_disk(life % 2 == 0 ? GetParam() : DiskBackend::pwritev2);
+    ASSERT_TRUE(disk.ok()) << disk.status();
+    LogOptions options = small_log_options(dir_ / "data" / "log");
+    options.segment_bytes = static_cast<uint32_t>(life % 3 + 5) << 20;
+    options.batch_bytes_max = life % 2 == 0 ? 2u << 20 : 3u << 20;
+    {
+      LogFixture log(**disk, options);
+      ASSERT_TRUE(log.open().ok());
+      ASSERT_TRUE(log.recovered() == written) << "life " << life;
+      for (uint64_t i = 1; i <= 4; ++i) {
+        const std::string run = prewrite(10 * life + i, std::string(1'500'000, static_cast<char>('a' + life)));
+        log.write(run);
+        written += run;
+      }
+    }
+  }
+}
+
+// In a process of its own: a write beyond the limit on file sizes fails for good.
+[[noreturn]] void fail_a_write(DiskBackend backend, const fs::path& dir) {
+  auto disk = open_disk(backend);
+  LogFixture log(**disk, small_log_options(dir));
+  if (!log.open().ok()) ::_exit(11);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{1u << 20, 1u << 20};
+  if (::setrlimit(RLIMIT_FSIZE, &small) != 0) ::_exit(10);
+  if (!log.log().append(prewrite(1, std::string(1'900'000, 'a'))).ok()) ::_exit(12);
+  std::fprintf(stderr, "%s\n", std::string(message_of(log.listener().wait_for_failure())).c_str());
+  ::_exit(0);
+}
+
+TEST_P(LogOnFiles, AFailedWriteNamesItsFileItsPlaceAndItsCause) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(fail_a_write(GetParam(), dir_ / "failing"), testing::ExitedWithCode(0),
+              "write of [0-9]+ bytes at offset [0-9]+ of .*/segment-0000000[12].log: File too large");
 }
 
 INSTANTIATE_TEST_SUITE_P(BackEnds, LogOnFiles, testing::Values(DiskBackend::io_uring, DiskBackend::pwritev2),
