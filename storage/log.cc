@@ -133,6 +133,7 @@ class LogImpl final : public Log {
     stats.preparer_stalls = preparer_.stalls();
     if (stats.shortage.empty()) stats.shortage = message_of(preparer_.shortage());
     stats.queued_bytes = queued_bytes_;
+    stats.memory_bytes = queued_bytes_ + options_.batch_bytes_max + reader_.memory_bytes();
     stats.backend = std::string(disk_.backend());
     return stats;
   }

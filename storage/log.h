@@ -65,6 +65,7 @@ struct LogStats {
            recovered_bytes_read = 0;
   uint64_t preparer_stalls = 0;  // times the log thread waited for written space
   uint64_t queued_bytes = 0;     // appended and not yet durable
+  uint64_t memory_bytes = 0;     // the queue, the batch being written, what is read ahead and kept for readers
   std::string shortage;          // of what the log lacks and waits for; empty: nothing
   std::string backend;           // "io_uring", "pwritev2", "simulated"
 };
@@ -84,8 +85,8 @@ class Log {
   [[nodiscard]] virtual absl::StatusOr<Ticket> append(std::string run) = 0;
 
   // Appends to `out` the record at `position`, or, when it is the first part of a large prewrite, all its parts.
-  // Verifies every body's hash on the way (INV-11); that the start ts is the one the index names, and the hash of the
-  // parts' whole, are for the caller to check. Parts may lie between other records. Blocks on disk; not on the log
+  // Verifies the whole batch that a record lies in, its header included, and the body's hash on the way (INV-5,
+  // INV-11). Parts may lie between other records. Blocks on disk; not on the log
   // thread. DATA_LOSS names the damaged range.
   [[nodiscard]] virtual absl::Status read_prewrite(LogPosition position, std::string& out) = 0;
 

@@ -142,6 +142,33 @@ TEST_F(LogFault, NeighboursAreServedFromOneLargeRead) {
   EXPECT_EQ(disk_.calls(Call::read), reads + 1);
 }
 
+// Kind, flags and start ts lie in the record's header, which no body hash covers.
+TEST_F(LogFault, ABitFlippedInAStoredHeaderIsReportedToItsReaderAndNotServed) {
+  const LogPosition position = log_.write(prewrite(1, "abcdefgh"));
+  const LogPosition next = log_.write(prewrite(2, "unharmed"));
+  for (const uint32_t at : {1u, 2u, 3u, 8u, 11u, 15u}) {
+    disk_.flip_bit("/sim/log/segment-00000001.log", position.offset() + at, 4);
+    std::string out;
+    const absl::Status status = log_.log().read_prewrite(position, out);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status << " byte " << at;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("segment-00000001.log, offset 4192"));
+    EXPECT_EQ(out, "");
+    EXPECT_TRUE(log_.log().read_prewrite(next, out).ok());
+    disk_.flip_bit("/sim/log/segment-00000001.log", position.offset() + at, 4);
+  }
+  std::string out;
+  EXPECT_TRUE(log_.log().read_prewrite(position, out).ok());
+}
+
+TEST_F(LogFault, ABatchWhoseHeaderIsDamagedIsNotServed) {
+  log_.write(prewrite(1, "abcdefgh"));
+  const LogPosition position = log_.write(prewrite(2, "abcdefgh"));
+  disk_.flip_bit("/sim/log/segment-00000001.log", position.offset() - 40, 0);
+  std::string out;
+  EXPECT_TRUE(absl::IsDataLoss(log_.log().read_prewrite(position, out)));
+  EXPECT_EQ(out, "");
+}
+
 TEST_F(LogFault, OneGiantRunDoesNotPassTheQueueLimit) {
   log_.options().queue_bytes_max = 1000;
   ASSERT_TRUE(log_.open().ok());

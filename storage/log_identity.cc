@@ -55,7 +55,8 @@ absl::StatusOr<std::optional<LogIdentity>> read_identity(Disk& disk, const fs::p
   const auto identity = decode_identity(ByteSpan(block.span()).first(got));
   if (absl::IsDataLoss(identity.status()))
     return absl::DataLossError(fmt::format(
-        "{}: {}, so nothing says how far the log had got. Nothing was changed. Put back an intact copy of this file, of "
+        "{}: {}, so nothing says how far the log had got. Nothing was changed. Put back an intact copy of this file, "
+        "of "
         "the log's last run; without one, move the folder away, start this pump with an empty one and bring "
         "downstream back in step by a full copy",
         path.string(), message_of(identity.status())));

@@ -12,7 +12,9 @@ namespace {
 
 // Large enough that a backfill reads at the device's speed, small enough that a lone seek stays cheap.
 constexpr uint32_t kCacheBlockBytes = 256u << 10;
-constexpr size_t kCacheBlocksMax = 64;
+constexpr size_t kCacheBlocksMax = 32;
+// Pullers read the same batches again and again: a record here and one there, each in the order of its commit.
+constexpr uint64_t kCheckedBytesMax = kReaderBytesMax - kCacheBlocksMax * kCacheBlockBytes;
 constexpr size_t kOpenFilesMax = 16;
 
 LogPosition advanced(LogPosition position, uint64_t bytes) {
@@ -63,18 +65,13 @@ absl::Status LogReader::read_other_parts(const RecordHeader& first, LogPosition 
 }
 
 absl::StatusOr<RecordHeader> LogReader::read_record(LogPosition position, std::string& out) {
-  std::array<std::byte, kRecordHeaderBytesMax> front;
-  SLUICE_RETURN_IF_ERROR(copy(position, front.data(), kRecordHeaderBytesMin));
-  const uint32_t header_bytes = record_header_bytes(load_le<uint8_t>(front.data()));
-  const auto body_bytes = load_le<uint32_t>(front.data() + 4);
-  if (header_bytes == 0 || body_bytes > kRecordBodyBytesMax)
-    return damaged(position, fmt::format("no record: kind {}, {} bytes", load_le<uint8_t>(front.data()), body_bytes));
-  const size_t bytes = align_up(header_bytes + body_bytes, kRecordAlignment);
-  const size_t at = out.size();
-  out.resize(at + bytes);
-  SLUICE_RETURN_IF_ERROR(copy(position, reinterpret_cast<std::byte*>(out.data() + at), bytes));
-  const auto record = decode_record(as_bytes(out).subspan(at), {});
+  SLUICE_ASSIGN_OR_RETURN(const std::shared_ptr<const Batch> batch, batch_around(position));
+  const uint64_t from = position.value - batch->header.position.value;
+  if (from < kBatchHeaderBytes || from >= batch->header.used_bytes) return damaged(position, "no record lies here");
+  const ByteSpan left = ByteSpan(batch->bytes.span()).first(batch->header.used_bytes).subspan(from);
+  const auto record = decode_record(left, {});  // INV-11: the body's hash once more, of what leaves
   if (!record.ok()) return damaged(position, message_of(record.status()));
+  out.append(as_text(record->bytes));
   return record->header;
 }
 
@@ -86,20 +83,72 @@ absl::StatusOr<LogPosition> LogReader::next_record(LogPosition position) {
       position = LogPosition(position.segment() + 1, kSegmentDataStart);
       continue;
     }
-    std::array<std::byte, kBatchHeaderBytes> front;
-    SLUICE_RETURN_IF_ERROR(copy(position, front.data(), kRecordHeaderBytesMin));
-    if (load_le<uint8_t>(front.data()) == 0) {  // the rest of the block is padding
-      position = LogPosition(position.segment(), static_cast<uint32_t>(align_up(position.offset() + 1, kBlockBytes)));
-      continue;
-    }
-    // A batch header's first byte is no record kind.
-    if (position.offset() % kBlockBytes != 0 || load_le<uint32_t>(front.data()) != kBatchMagic) return position;
-    SLUICE_RETURN_IF_ERROR(copy(position, front.data(), kBatchHeaderBytes));
-    const auto batch = decode_batch_header(
-        front, {.salt = segment->salt, .position = position, .batch_bytes_max = segment->batch_bytes_max});
-    if (!batch.ok()) return damaged(position, message_of(batch.status()));
-    position = batch->type == BatchType::data ? advanced(position, kBatchHeaderBytes) : batch->end();
+    SLUICE_ASSIGN_OR_RETURN(const std::shared_ptr<const Batch> batch, batch_around(position));
+    const BatchHeader& header = batch->header;
+    position = std::max(position, advanced(header.position, kBatchHeaderBytes));
+    if (position.value < header.position.value + header.used_bytes) return position;
+    position = header.end();  // what is left is padding
   }
+}
+
+absl::StatusOr<std::shared_ptr<const LogReader::Batch>> LogReader::batch_around(LogPosition position) {
+  if (auto known = checked(position)) return known;
+  const auto segment = directory_.find(position.segment());
+  if (!segment) return absl::OutOfRangeError(fmt::format("{} is in no segment of this log", position));
+  SLUICE_ASSIGN_OR_RETURN(const BatchHeader header, find_header(position, *segment));
+  auto batch = std::make_shared<Batch>(header);
+  SLUICE_RETURN_IF_ERROR(copy(header.position, batch->bytes.data(), header.batch_bytes));
+  if (const absl::Status sound = check_batch_content(header, segment->salt, batch->bytes.span()); !sound.ok())
+    return damaged(position, fmt::format("in the batch at {}: {}", header.position, message_of(sound)));
+  keep(batch);
+  return batch;
+}
+
+// A header names its own place and is hashed with the segment's salt, so none but a batch's start passes for one: the
+// nearest one at or before `position` is its batch's.
+absl::StatusOr<BatchHeader> LogReader::find_header(LogPosition position, const SegmentEntry& segment) {
+  auto offset = static_cast<uint32_t>(position.offset() / kBlockBytes * kBlockBytes);
+  for (;; offset -= kBlockBytes) {
+    std::array<std::byte, kBatchHeaderBytes> front;
+    const LogPosition at(position.segment(), offset);
+    SLUICE_RETURN_IF_ERROR(copy(at, front.data(), front.size()));
+    const auto header =
+        decode_batch_header(front, {.salt = segment.salt, .position = at, .batch_bytes_max = segment.batch_bytes_max});
+    if (header.ok() && position < header->end()) return *header;
+    const bool too_far = position.offset() - offset >= segment.batch_bytes_max;
+    if (header.ok() || too_far || offset == kSegmentDataStart)
+      return damaged(position, "there is no batch with a good header around it");
+  }
+}
+
+std::shared_ptr<const LogReader::Batch> LogReader::checked(LogPosition position) {
+  const std::lock_guard lock(mutex_);
+  const auto behind = batches_.upper_bound(position);
+  if (behind == batches_.begin()) return nullptr;
+  const auto& batch = std::prev(behind)->second;
+  return position < batch->header.end() ? batch : nullptr;
+}
+
+void LogReader::keep(std::shared_ptr<const Batch> batch) {
+  const std::lock_guard lock(mutex_);
+  const LogPosition start = batch->header.position;
+  batches_bytes_ += batch->header.batch_bytes;
+  if (!batches_.emplace(start, std::move(batch)).second) {  // another reader was faster
+    batches_bytes_ -= batches_.at(start)->header.batch_bytes;
+    return;
+  }
+  batches_recency_.push_front(start);
+  while (batches_bytes_ > kCheckedBytesMax && batches_.size() > 1) {
+    const auto oldest = batches_.find(batches_recency_.back());
+    batches_bytes_ -= oldest->second->header.batch_bytes;
+    batches_.erase(oldest);
+    batches_recency_.pop_back();
+  }
+}
+
+uint64_t LogReader::memory_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return batches_bytes_ + blocks_.size() * kCacheBlockBytes;
 }
 
 absl::Status LogReader::copy(LogPosition position, std::byte* to, size_t bytes) {
@@ -177,6 +226,9 @@ void LogReader::drop_cache() {
   const std::lock_guard lock(mutex_);
   blocks_.clear();
   recency_.clear();
+  batches_.clear();
+  batches_recency_.clear();
+  batches_bytes_ = 0;
 }
 
 absl::Status LogReader::damaged(LogPosition position, std::string_view why) const {

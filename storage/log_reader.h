@@ -1,8 +1,10 @@
 // Reads records back from the log's files, through a small cache of large aligned reads: pullers ask for ascending
 // positions.
-// Contract: nothing at or behind the durable end is ever read into the cache or served (INV-4).
+// Contract: nothing at or behind the durable end is ever read into the cache or served (INV-4); nothing is served from a
+//           batch that doesn't check whole, record headers included, so no flipped bit leaves unnoticed (INV-5).
 // Threads:  any.
-// Owns:     its open files and cached blocks. Borrows the disk and the directory, which must outlive it.
+// Limits:   memory_bytes() stays at or below kReaderBytesMax, unless a single batch is larger than its share.
+// Owns:     its open files, cached blocks and checked batches. Borrows the disk and the directory, which must outlive it.
 // Errors:   OUT_OF_RANGE beyond the durable end; DATA_LOSS names file and offset; UNAVAILABLE when the disk can't read.
 #pragma once
 
@@ -20,10 +22,13 @@
 
 #include "base/log_position.h"
 #include "base/record.h"
+#include "storage/batch_format.h"
 #include "storage/disk.h"
 #include "storage/segment_directory.h"
 
 namespace sluice::storage {
+
+inline constexpr uint64_t kReaderBytesMax = 40u << 20;
 
 class LogReader {
  public:
@@ -37,6 +42,7 @@ class LogReader {
   // As Log::read_prewrite.
   [[nodiscard]] absl::Status read_prewrite(LogPosition position, std::string& out);
 
+  [[nodiscard]] uint64_t memory_bytes() const;
   [[nodiscard]] uint64_t disk_reads() const { return disk_reads_.load(std::memory_order_relaxed); }
 
  private:
@@ -46,6 +52,12 @@ class LogReader {
     AlignedBuffer buffer;
     std::mutex filling;
     std::atomic<uint32_t> valid{0};
+  };
+  // A copy of a batch that has been checked.
+  struct Batch {
+    explicit Batch(const BatchHeader& h) : header(h), bytes(h.batch_bytes) {}
+    BatchHeader header;
+    AlignedBuffer bytes;
   };
   using BlockKey = std::pair<uint32_t, uint32_t>;  // segment, index
   struct Cached {
@@ -59,6 +71,11 @@ class LogReader {
   [[nodiscard]] absl::Status read_other_parts(const RecordHeader& first, LogPosition position, std::string& out);
   // Where the next record lies, at `position` or behind it: over padding, batch headers and segment borders.
   [[nodiscard]] absl::StatusOr<LogPosition> next_record(LogPosition position);
+  // The checked batch around `position`.
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const Batch>> batch_around(LogPosition position);
+  [[nodiscard]] absl::StatusOr<BatchHeader> find_header(LogPosition position, const SegmentEntry& segment);
+  std::shared_ptr<const Batch> checked(LogPosition position);
+  void keep(std::shared_ptr<const Batch> batch);
   [[nodiscard]] absl::Status copy(LogPosition position, std::byte* to, size_t bytes);
   [[nodiscard]] absl::StatusOr<std::shared_ptr<Block>> block_with(BlockKey key, uint32_t through);
   [[nodiscard]] absl::StatusOr<std::shared_ptr<DiskFile>> file_of(uint32_t segment);
@@ -72,7 +89,10 @@ class LogReader {
   std::atomic<uint64_t> durable_end_{0};
   std::atomic<uint64_t> disk_reads_{0};
 
-  std::mutex mutex_;  // of all below
+  mutable std::mutex mutex_;                                     // of all below
+  std::map<LogPosition, std::shared_ptr<const Batch>> batches_;  // by their start
+  std::list<LogPosition> batches_recency_;                       // most recently checked first
+  uint64_t batches_bytes_ = 0;
   std::map<BlockKey, Cached> blocks_;
   std::list<BlockKey> recency_;  // most recent first
   std::map<uint32_t, std::shared_ptr<DiskFile>> files_;
