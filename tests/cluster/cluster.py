@@ -6,6 +6,7 @@ import tempfile
 
 from cluster.corpus import Corpus
 from cluster.mariadb import MariaDb
+from cluster.mysql import MySql
 from cluster.nodes import Drainer, Probe, Pump, Replay, file_target, mariadb_target
 from cluster.program import wait_until
 
@@ -16,7 +17,7 @@ class Cluster:
         self.dies_with_us = dies_with_us
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
         self.pumps, self.others = [], []
-        self.mariadb = None
+        self.mariadb = self.mysql = None
         if dies_with_us:
             atexit.register(self.close)  # an interrupted unittest runs no clean-up of its own
 
@@ -29,8 +30,8 @@ class Cluster:
     def close(self):
         for program in [n.program for n in [*self.others, *self.pumps]]:
             program.kill()
-        if self.mariadb:
-            self.mariadb.kill()
+        if self.database:
+            self.database.kill()
         wait_until(self._remove_folder, 10, f"{self.folder} to be removed")
 
     def _remove_folder(self):
@@ -49,6 +50,16 @@ class Cluster:
         self.mariadb = MariaDb(self.folder, self.dies_with_us)
         return self.mariadb.start()
 
+    def start_mysql(self):
+        """cluster.mysql.Unavailable where there can be none."""
+        self.mysql = MySql(self.folder, self.dies_with_us)
+        return self.mysql.start()
+
+    @property
+    def database(self):
+        """The one that was started."""
+        return self.mysql or self.mariadb
+
     def replay(self, *arguments):
         return self._own(Replay(self.folder, self.pumps, self.corpus.recordings, arguments)).start()
 
@@ -61,6 +72,9 @@ class Cluster:
 
     def drainer_to_mariadb(self, name="drainer-mariadb"):
         return self._own(Drainer(name, self.folder, self.pumps, self.corpus, mariadb_target(self.mariadb), self.dies_with_us))
+
+    def drainer_to_mysql(self, name="drainer-mysql"):
+        return self._own(Drainer(name, self.folder, self.pumps, self.corpus, mariadb_target(self.mysql), self.dies_with_us))
 
     def drainer_to_files(self, name="drainer-files"):
         return self._own(Drainer(name, self.folder, self.pumps, self.corpus, file_target(self.folder / f"{name}.out"),

@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("SLUICE_KILLS", "4"))
 def compare_with_truth(cluster, tables=(), excluded=()):
     """compare.py's JSON: {"tables": [...], "equal": n, "of": m}."""
     command = [sys.executable, ROOT / "tests" / "truth" / "compare.py", "--truth", cluster.corpus.truth,
-               "--port", str(cluster.mariadb.port), "--user", cluster.mariadb.user, "--json"]
+               "--port", str(cluster.database.port), "--user", cluster.database.user, "--json"]
     if tables:
         command += ["--tables", ",".join(tables)]
     if excluded:

@@ -13,6 +13,8 @@ namespace {
 constexpr int kDropTable = 4;
 constexpr int kDropView = 24;
 constexpr int kRecoverTable = 25;
+constexpr int kCreateSequence = 34;
+constexpr int kDropSequence = 36;
 constexpr int kAlterIndexVisibility = 41;
 constexpr int kFlashbackCluster = 62;
 constexpr int kRecoverSchema = 63;
@@ -72,6 +74,9 @@ DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server) {
   if (ddl.type == kRecoverTable || ddl.type == kRecoverSchema || ddl.type == kFlashbackCluster)
     return {DdlAction::impossible, "RECOVER and FLASHBACK bring back rows that only TiDB still has"};
   if (ddl.type == kAlterIndexVisibility && server == ServerKind::mysql) return {};
+  // Row images carry the numbers that a sequence gave.
+  if (server == ServerKind::mysql && ddl.type >= kCreateSequence && ddl.type <= kDropSequence)
+    return {DdlAction::skip_row_neutral, "sequences"};
   const auto neutral = std::ranges::find(kNeutralTypes, ddl.type, &NeutralType::type);
   if (neutral == kNeutralTypes.end() || alters_more(ddl)) return {};
   return {DdlAction::skip_row_neutral, neutral->reason};

@@ -47,6 +47,8 @@ TEST(DdlClassifier, CallsRecoverAndFlashbackImpossibleButForTidb) {
 TEST(DdlClassifier, LeavesToMysqlAndTidbWhatTheyKnow) {
   EXPECT_EQ(action(41, "alter table t alter index i invisible", ServerKind::mysql), DdlAction::run);
   EXPECT_EQ(action(56, "alter table t placement policy=p", ServerKind::mysql), DdlAction::skip_row_neutral);
+  EXPECT_EQ(action(34, "create sequence s", ServerKind::mysql), DdlAction::skip_row_neutral);
+  EXPECT_EQ(action(34, "create sequence s", ServerKind::mariadb), DdlAction::run);
   EXPECT_EQ(action(56, "alter table t placement policy=p", ServerKind::tidb), DdlAction::run);
 }
 

@@ -6,14 +6,14 @@
 
 #include <charconv>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/cord.h>
-#include <errmsg.h>
 #include <fmt/format.h>
 #include <mysql.h>
-#include <mysqld_error.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "drainer/sinks/mysql/server_errors.h"
 
 namespace sluice::drainer {
 
@@ -21,38 +21,9 @@ namespace {
 
 constexpr char kErrorPayload[] = "sluice/mysql-error";
 constexpr unsigned kConnectTimeout_s = 10;
-constexpr unsigned kErrorConnectionKilled = 1927;  // MariaDB's ER_CONNECTION_KILLED
-
-absl::StatusCode code_of(unsigned error) {
-  switch (error) {
-    case ER_CON_COUNT_ERROR:
-    case ER_SERVER_SHUTDOWN:
-    case ER_NORMAL_SHUTDOWN:
-    case ER_TOO_MANY_USER_CONNECTIONS:
-    case ER_QUERY_INTERRUPTED:
-    case ER_NEW_ABORTING_CONNECTION:
-    case kErrorConnectionKilled:
-      return absl::StatusCode::kUnavailable;
-    case ER_LOCK_DEADLOCK:
-    case ER_LOCK_WAIT_TIMEOUT:
-      return absl::StatusCode::kAborted;
-    case ER_ACCESS_DENIED_ERROR:
-      return absl::StatusCode::kInvalidArgument;
-    case ER_DBACCESS_DENIED_ERROR:
-    case ER_TABLEACCESS_DENIED_ERROR:
-    case ER_COLUMNACCESS_DENIED_ERROR:
-    case ER_SPECIFIC_ACCESS_DENIED_ERROR:
-      return absl::StatusCode::kPermissionDenied;
-    default:
-      break;
-  }
-  // The client library's own numbers: all of them mean that the session is unusable.
-  if (error >= CR_MIN_ERROR && error < CR_MIN_ERROR + 1000) return absl::StatusCode::kUnavailable;
-  return absl::StatusCode::kUnknown;
-}
 
 absl::Status make_error(unsigned error, std::string_view text) {
-  absl::Status status(code_of(error), fmt::format("{} (error {})", text, error));
+  absl::Status status(code_of(meaning_of(error)), fmt::format("{} (error {})", text, error));
   status.SetPayload(kErrorPayload, absl::Cord(std::to_string(error)));
   return status;
 }
@@ -66,25 +37,21 @@ void set_keepalive(int socket) {
   (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-}  // namespace
-
-std::string_view to_string(ServerKind kind) {
-  switch (kind) {
-    case ServerKind::mariadb:
-      return "MariaDB";
-    case ServerKind::mysql:
-      return "MySQL";
-    case ServerKind::tidb:
-      return "TiDB";
+// Notes that a statement runs, for those who ask why nothing moves.
+class Running {
+ public:
+  explicit Running(std::atomic<int64_t>& since_ns) : since_ns_(since_ns) {
+    since_ns_ = std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
   }
-  return "unknown";
-}
+  ~Running() { since_ns_ = 0; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
 
-ServerKind server_kind_of(std::string_view version) {
-  if (version.find("TiDB") != std::string_view::npos) return ServerKind::tidb;
-  if (version.find("MariaDB") != std::string_view::npos) return ServerKind::mariadb;
-  return ServerKind::mysql;
-}
+ private:
+  std::atomic<int64_t>& since_ns_;
+};
+
+}  // namespace
 
 std::string MysqlEndpoint::to_string() const {
   return fmt::format("{}@{}:{}", user, host, port);
@@ -139,18 +106,24 @@ absl::Status MysqlConnection::set_up_session() {
   (void)std::from_chars(packet.data(), packet.data() + packet.size(), packet_bytes_max_);  // 0 is refused below
   if (packet_bytes_max_ == 0) return absl::UnknownError(fmt::format("max_allowed_packet is \"{}\"", packet));
 
-  // Strict, so that no value is cut silently; but with what TiDB may have stored: zero dates, dates such as 2024-02-31,
-  // and 0 in an AUTO_INCREMENT column. Foreign keys were checked upstream, and rows of one transaction come in its
-  // order.
-  std::string sql =
-      "SET time_zone='+00:00', foreign_key_checks=0, unique_checks=1, sql_safe_updates=0, autocommit=1, "
-      "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', "
-      // TiDB's default collation, for databases that a replicated CREATE DATABASE makes: under MariaDB's own default,
-      // keys that TiDB tells apart (e and é, a and A) would collide.
-      "character_set_server='utf8mb4', collation_server='utf8mb4_bin'";
-  // Upstream's CHECK constraints were enforced there, or, before TiDB 7.2, by nobody.
-  if (kind_ == ServerKind::mariadb) sql += ", check_constraint_checks=0, explicit_defaults_for_timestamp=1";
-  return execute(sql).status();
+  SLUICE_ASSIGN_OR_RETURN(const VariableValues found, read_variables());
+  SLUICE_ASSIGN_OR_RETURN(const std::string set, set_variables_sql(kind_, found));
+  if (set.empty()) return absl::OkStatus();
+  if (const auto done = execute(set); !done.ok()) {
+    if (done.status().code() != absl::StatusCode::kUnknown && !absl::IsPermissionDenied(done.status()))
+      return done.status();
+    return absl::FailedPreconditionError(
+        fmt::format("the downstream refuses a session variable: {}; wanted: {}", message_of(done.status()), set));
+  }
+  SLUICE_ASSIGN_OR_RETURN(const VariableValues now, read_variables());
+  return check_variables(kind_, now);
+}
+
+absl::StatusOr<VariableValues> MysqlConnection::read_variables() {
+  SLUICE_ASSIGN_OR_RETURN(const auto rows, query(show_variables_sql(kind_)));
+  VariableValues values;
+  for (const Row& row : rows) values[absl::AsciiStrToLower(row.at(0).value_or(""))] = row.at(1).value_or("");
+  return values;
 }
 
 absl::StatusOr<std::vector<uint64_t>> MysqlConnection::execute(std::string_view sql) {
@@ -160,6 +133,7 @@ absl::StatusOr<std::vector<uint64_t>> MysqlConnection::execute(std::string_view 
 }
 
 absl::Status MysqlConnection::execute(std::string_view sql, std::vector<uint64_t>& affected) {
+  const Running running(running_since_ns_);
   if (mysql_real_query(handle_, sql.data(), sql.size()) != 0) return last_error();
   for (;;) {
     // Of a statement with a result set (none is expected here) the rows are read and dropped.
@@ -172,6 +146,7 @@ absl::Status MysqlConnection::execute(std::string_view sql, std::vector<uint64_t
 }
 
 absl::StatusOr<std::vector<MysqlConnection::Row>> MysqlConnection::query(std::string_view sql) {
+  const Running running(running_since_ns_);
   if (mysql_real_query(handle_, sql.data(), sql.size()) != 0) return last_error();
   MYSQL_RES* result = mysql_store_result(handle_);
   if (result == nullptr) return last_error();
@@ -189,6 +164,30 @@ absl::StatusOr<std::vector<MysqlConnection::Row>> MysqlConnection::query(std::st
   mysql_free_result(result);
   if (mysql_errno(handle_) != 0) return last_error();
   return rows;
+}
+
+absl::StatusOr<std::vector<MysqlConnection::NamedRow>> MysqlConnection::query_named(std::string_view sql) {
+  const Running running(running_since_ns_);
+  if (mysql_real_query(handle_, sql.data(), sql.size()) != 0) return last_error();
+  MYSQL_RES* result = mysql_store_result(handle_);
+  if (result == nullptr) return last_error();
+  std::vector<NamedRow> rows;
+  const MYSQL_FIELD* fields = mysql_fetch_fields(result);
+  while (MYSQL_ROW row = mysql_fetch_row(result)) {
+    const unsigned long* lengths = mysql_fetch_lengths(result);
+    NamedRow& values = rows.emplace_back();
+    for (unsigned i = 0; i < mysql_num_fields(result); ++i)
+      values[fields[i].name] = row[i] == nullptr ? std::string() : std::string(row[i], lengths[i]);
+  }
+  mysql_free_result(result);
+  if (mysql_errno(handle_) != 0) return last_error();
+  return rows;
+}
+
+std::optional<std::chrono::steady_clock::time_point> MysqlConnection::running_since() const {
+  const int64_t ns = running_since_ns_;
+  if (ns == 0) return std::nullopt;
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
 }
 
 unsigned MysqlConnection::warning_count() const {

@@ -1,13 +1,16 @@
 // One session with a MySQL, MariaDB or TiDB server, set up so that what is written is what TiDB stored.
 // Threads:  one; interrupt() from any.
 // Errors:   UNAVAILABLE: the connection is lost or cannot be made now; whether the last statement took effect is open.
-//           ABORTED: deadlock or lock wait, roll back and try again. INVALID_ARGUMENT: user or password is wrong.
-//           PERMISSION_DENIED: a privilege is missing, the message says which. UNKNOWN: the server's other refusals.
-//           mysql_error_of() gives the server's number of each.
+//           Or the server can't be written to for now. ABORTED: deadlock or lock wait, roll back and try again.
+//           INVALID_ARGUMENT: user or password is wrong. PERMISSION_DENIED: a privilege is missing, the message says
+//           which. UNKNOWN: the server's other refusals. mysql_error_of() gives the server's number of each;
+//           server_errors.h has them all.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,15 +20,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "drainer/sinks/mysql/server_kind.h"
+#include "drainer/sinks/mysql/session_variables.h"
+
 struct st_mysql;
 
 namespace sluice::drainer {
-
-enum class ServerKind { mariadb, mysql, tidb };
-
-[[nodiscard]] std::string_view to_string(ServerKind kind);
-// From the server's version text: "10.11.14-MariaDB-0+deb12u2", "8.0.36", "5.7.25-TiDB-v8.3.0".
-[[nodiscard]] ServerKind server_kind_of(std::string_view version);
 
 struct MysqlEndpoint {
   std::string host = "127.0.0.1";
@@ -59,8 +59,15 @@ class MysqlConnection {
   // Runs one statement and returns its rows.
   [[nodiscard]] absl::StatusOr<std::vector<Row>> query(std::string_view sql);
 
+  // The same with the columns' names; NULL is "".
+  using NamedRow = std::map<std::string, std::string, std::less<>>;
+  [[nodiscard]] absl::StatusOr<std::vector<NamedRow>> query_named(std::string_view sql);
+
   // Of the last statement.
   [[nodiscard]] unsigned warning_count() const;
+
+  // Since when a statement has been running; nothing while none is. Any thread.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> running_since() const;
 
   [[nodiscard]] ServerKind kind() const { return kind_; }
   [[nodiscard]] const std::string& version() const { return version_; }
@@ -75,10 +82,12 @@ class MysqlConnection {
   explicit MysqlConnection(st_mysql* handle);
   [[nodiscard]] absl::Status open(const MysqlEndpoint& endpoint);
   [[nodiscard]] absl::Status set_up_session();
+  [[nodiscard]] absl::StatusOr<VariableValues> read_variables();
   [[nodiscard]] absl::Status last_error() const;
 
   st_mysql* handle_;
   std::atomic<int> socket_{-1};
+  std::atomic<int64_t> running_since_ns_{0};
   ServerKind kind_ = ServerKind::mariadb;
   std::string version_;
   uint64_t packet_bytes_max_ = 0;

@@ -32,6 +32,37 @@ absl::StatusOr<std::string> definition(MysqlConnection& connection, const std::s
   return rows->at(0).at(1).value_or("");
 }
 
+// MariaDB's InnoDB names are in the file system's encoding: "db/@8868", "db/t#P#p0"; LEFT spares the escaping that LIKE
+// needs.
+std::string mariadb_ids_sql(const std::string& schema, const std::string& table) {
+  const auto encoded = [](const std::string& name) {
+    return fmt::format("CONVERT(CAST(CONVERT({} USING filename) AS BINARY) USING utf8mb4)", quoted_text(name));
+  };
+  const std::string prefix = fmt::format("CONCAT({},'/',{})", encoded(schema), table.empty() ? "''" : encoded(table));
+  return fmt::format(
+      "SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE LEFT(NAME, CHAR_LENGTH({})) = {}{} ORDER "
+      "BY NAME",
+      prefix, prefix,
+      table.empty() ? "" : fmt::format(" AND SUBSTR(NAME, CHAR_LENGTH({}) + 1, 1) IN ('', '#')", prefix));
+}
+
+// MySQL has no charset `filename` for users, but its tablespaces are named plainly: "db/表 x", "db/t#p#p0". A table in
+// the system tablespace has only its encoded name, which is the plain one for ASCII letters.
+std::string mysql_ids_sql(const std::string& schema, const std::string& table) {
+  const std::string name = "CAST(IF(t.SPACE = 0, t.NAME, s.NAME) AS BINARY)";
+  const std::string prefix = fmt::format("CAST({} AS BINARY)", quoted_text(schema + "/" + table));
+  const std::string matches = table.empty()
+                                  ? fmt::format("LEFT(n, LENGTH({0})) = {0}", prefix)
+                                  : fmt::format(
+                                        "(n = {0} OR LOWER(CONVERT(LEFT(n, LENGTH({0}) + 3) USING utf8mb4)) = "
+                                        "LOWER(CONVERT(CONCAT({0}, '#p#') USING utf8mb4)))",
+                                        prefix);
+  return fmt::format(
+      "SELECT n, TABLE_ID FROM (SELECT {} AS n, t.TABLE_ID FROM information_schema.INNODB_TABLES t LEFT JOIN "
+      "information_schema.INNODB_TABLESPACES s ON s.SPACE = t.SPACE) ids WHERE {} ORDER BY n",
+      name, matches);
+}
+
 // The engine's ids of the table and its partitions; of a whole schema when `table` is empty.
 absl::StatusOr<std::string> engine_ids(MysqlConnection& connection, const std::string& schema,
                                        const std::string& table) {
@@ -41,17 +72,10 @@ absl::StatusOr<std::string> engine_ids(MysqlConnection& connection, const std::s
                       quoted_text(schema));
     if (!table.empty()) sql += fmt::format(" AND TABLE_NAME={}", quoted_text(table));
     sql += " ORDER BY 1";
+  } else if (connection.kind() == ServerKind::mysql) {
+    sql = mysql_ids_sql(schema, table);
   } else {
-    // InnoDB's names are in the file system's encoding: "db/@8868", "db/t#P#p0"; LEFT spares the escaping that LIKE
-    // needs.
-    const auto encoded = [](const std::string& name) {
-      return fmt::format("CONVERT(CAST(CONVERT({} USING filename) AS BINARY) USING utf8mb4)", quoted_text(name));
-    };
-    const std::string prefix = fmt::format("CONCAT({},'/',{})", encoded(schema), table.empty() ? "''" : encoded(table));
-    sql = fmt::format(
-        "SELECT NAME, TABLE_ID FROM information_schema.{} WHERE LEFT(NAME, CHAR_LENGTH({})) = {}{} ORDER BY NAME",
-        connection.kind() == ServerKind::mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES", prefix, prefix,
-        table.empty() ? "" : fmt::format(" AND SUBSTR(NAME, CHAR_LENGTH({}) + 1, 1) IN ('', '#')", prefix));
+    sql = mariadb_ids_sql(schema, table);
   }
   auto rows = connection.query(sql);
   if (!rows.ok()) return annotate(rows.status(), "reading table ids (needs the PROCESS privilege)");
