@@ -102,6 +102,7 @@ void Drainer::request_stop() {
   stopping_ = true;
   const std::lock_guard lock(mutex_);
   if (pipeline_) pipeline_->request_stop();
+  if (sink_) sink_->request_stop();
   changed_.notify_all();
 }
 
@@ -141,7 +142,7 @@ void Drainer::merge_thread() {
 absl::Status Drainer::merge() {
   SLUICE_ASSIGN_OR_RETURN(const uint64_t cluster, cluster_id());
   SLUICE_RETURN_IF_ERROR(make_pipeline(cluster));
-  if (stopping_) pipeline_->request_stop();
+  if (stopping_) request_stop();
   return pipeline_->run();
 }
 

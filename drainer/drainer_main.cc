@@ -30,18 +30,28 @@ void reload() {
     spdlog::info("log opened again");
 }
 
-int run(DrainerConfig config, sluice::StopSignals& signals) {
-  auto drainer = Drainer::create(std::move(config));
-  if (!drainer.ok()) return fail(drainer.status());
-  signals.attach({.stop = [&](int) { (*drainer)->request_stop(); }, .reload = reload});
-  const Drainer::Outcome outcome = (*drainer)->run();
+// One life of the drainer, from its folder's and the downstream's state to its end.
+absl::StatusOr<absl::Status> live(const DrainerConfig& config, sluice::StopSignals& signals) {
+  SLUICE_ASSIGN_OR_RETURN(auto drainer, Drainer::create(config));
+  signals.attach({.stop = [&](int) { drainer->request_stop(); }, .reload = reload});
+  const Drainer::Outcome outcome = drainer->run();
   signals.detach();
   if (outcome.abandoned) {
     spdlog::shutdown();
     std::_Exit(static_cast<int>(ExitCode::done));
   }
-  drainer->reset();
-  return outcome.status.ok() ? static_cast<int>(ExitCode::done) : fail(outcome.status);
+  return outcome.status;
+}
+
+// A downstream that lost commits is pulled for again as after a restart: everything is read anew.
+int run(const DrainerConfig& config, sluice::StopSignals& signals) {
+  for (;;) {
+    const absl::StatusOr<absl::Status> outcome = live(config, signals);
+    if (!outcome.ok()) return fail(outcome.status());
+    if (outcome->ok()) return static_cast<int>(ExitCode::done);
+    if (!sluice::drainer::asks_for_rewind(*outcome)) return fail(*outcome);
+    spdlog::warn("starting again from the downstream's position: {}", sluice::message_of(*outcome));
+  }
 }
 
 }  // namespace
@@ -65,5 +75,5 @@ int main(int argc, char** argv) {
   }
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
   sluice::StopSignals signals({.thread_name = "drainer-signals"});
-  return run(std::move(config), signals);
+  return run(config, signals);
 }

@@ -129,6 +129,14 @@ void add_syncer_options(std::vector<Option>& o, DrainerConfig& c) {
                .flag = "",
                .field = &c.to.password,
                .help = "its password; empty: the environment's MYSQL_PWD"});
+  o.push_back({.key = "syncer.to.allow-replica",
+               .flag = "to-allow-replica",
+               .field = &c.to.allow_replica,
+               .help = "write to a server that is read-only or a running replica, too"});
+  o.push_back({.key = "syncer.to.log-row-values",
+               .flag = "log-row-values",
+               .field = &c.to.log_row_values,
+               .help = "errors about rows show all their values, not only the key's"});
   o.push_back({.key = "syncer.to.dir",
                .flag = "to-dir",
                .field = &c.to.dir,

@@ -16,6 +16,8 @@ struct DownstreamConfig {
   uint64_t port = 3306;
   std::string user = "root";
   std::string password;
+  bool allow_replica = false;
+  bool log_row_values = false;
   std::string dir;  // of the file sink; empty: the data folder
 };
 

@@ -202,6 +202,10 @@ absl::Status Pipeline::tend() {
     const std::lock_guard lock(mutex_);
     status_.durable = std::max(status_.durable, ports_.sink.durable_through());
   }
+  if (absl::Status health = ports_.sink.health(); !health.ok()) {
+    sink_failed_ = true;
+    return health;
+  }
   if (now < next_checkpoint_) return absl::OkStatus();
   next_checkpoint_ = now + options_.checkpoint_interval;
   return save_checkpoint(false);

@@ -119,6 +119,20 @@ TEST_F(PipelineTest, StartsAtThePositionBesideTheRowsWhateverElseWasGiven) {
   EXPECT_THAT(sink.submitted(), ElementsAre(20, 30));
 }
 
+TEST_F(PipelineTest, EndsWithTheSinksErrorThoughNothingIsSubmittedAnyMore) {
+  options.checkpoint_interval = std::chrono::milliseconds(10);
+  data(0, 10);
+  resolved_all(20);
+  make();
+  absl::Status outcome;
+  std::thread running([&] { outcome = pipeline->run(); });
+  EXPECT_TRUE(sink.await_submitted(1));
+  sink.break_with(absl::FailedPreconditionError("downstream apply stopped"));
+  running.join();
+  EXPECT_TRUE(absl::IsFailedPrecondition(outcome)) << outcome;
+  EXPECT_TRUE(sink.closed);
+}
+
 TEST_F(PipelineTest, StartsAtTheLargestOfCheckpointAndSinkAndDropsWhatLiesBelow) {
   options.at_least = CommitTs(15);
   options.until = CommitTs(40);

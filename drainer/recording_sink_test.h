@@ -49,6 +49,15 @@ class RecordingSink : public Sink {
     const std::lock_guard lock(mutex_);
     return durable_;
   }
+  absl::Status health() const override {
+    const std::lock_guard lock(mutex_);
+    return broken_;
+  }
+  // As a sink's own thread ends, while nobody submits.
+  void break_with(absl::Status status) {
+    const std::lock_guard lock(mutex_);
+    broken_ = std::move(status);
+  }
   void close() override { closed = true; }
 
   [[nodiscard]] std::vector<uint64_t> submitted() const {
@@ -74,6 +83,7 @@ class RecordingSink : public Sink {
   std::vector<uint64_t> submitted_;
   CommitTs resolved_;
   CommitTs durable_;
+  absl::Status broken_;
 };
 
 }  // namespace sluice::drainer

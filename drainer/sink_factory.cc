@@ -3,21 +3,37 @@
 #include <cstdlib>
 #include <set>
 
+#include <spdlog/spdlog.h>
+
 #include "base/clock.h"
 #include "base/status.h"
+#include "drainer/confirmed_position.h"
+#include "drainer/durable_file.h"
 #include "drainer/sinks/file/file_sink.h"
 #include "drainer/sinks/mysql/mysql_sink.h"
 
 namespace sluice::drainer {
 namespace {
 
-std::unique_ptr<Sink> make_mysql_sink(const DrainerConfig& config, uint64_t cluster_id) {
+absl::StatusOr<std::unique_ptr<Sink>> make_mysql_sink(const DrainerConfig& config, uint64_t cluster_id) {
   MysqlSinkOptions options;
   options.endpoint = {.host = config.to.host,
                       .port = static_cast<uint16_t>(config.to.port),
                       .user = config.to.user,
                       .password = config.to.password};
   options.progress.cluster_id = cluster_id;
+  options.allow_replica = config.to.allow_replica;
+  options.log_row_values = config.to.log_row_values;
+  const std::string path = confirmed_position_path(config.data_dir);
+  const std::string downstream = options.endpoint.to_string();
+  SLUICE_ASSIGN_OR_RETURN(options.progress.confirmed_before,
+                          read_confirmed_position(config.data_dir, cluster_id, downstream));
+  options.progress.confirmed_place = path;
+  options.keep_confirmed = [path, cluster_id, downstream](CommitTs commit_ts) {
+    const absl::Status kept = replace_file_durably(
+        path, encode_confirmed_position({.cluster_id = cluster_id, .downstream = downstream, .commit_ts = commit_ts}));
+    if (!kept.ok()) spdlog::warn("can't keep the downstream's position: {}", message_of(kept));
+  };
   for (const std::string& ts : config.ddl_skip)
     options.ddl_skip.insert(CommitTs(std::strtoull(ts.c_str(), nullptr, 10)));
   return std::make_unique<MysqlSink>(std::move(options));

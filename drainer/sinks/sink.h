@@ -65,6 +65,9 @@ class Sink {
   // The persisted position (INV-7).
   [[nodiscard]] virtual CommitTs durable_through() const = 0;
 
+  // The error that ended it, also while nobody submits. Any thread.
+  [[nodiscard]] virtual absl::Status health() const { return absl::OkStatus(); }
+
   // What it has been waiting for longer than a moment: a downstream that isn't there or refuses to be written, a
   // statement that doesn't come back. Nothing: it works, or has nothing to do. Any thread.
   [[nodiscard]] virtual std::optional<SinkHold> hold() const { return std::nullopt; }

@@ -10,20 +10,29 @@
 #include "base/status.h"
 #include "drainer/sinks/mysql/apply_transaction.h"
 #include "drainer/sinks/mysql/row_statements.h"
+#include "drainer/sinks/mysql/server_errors.h"
+#include "drainer/sinks/mysql/server_state.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
 namespace sluice::drainer {
 
 namespace {
 
-constexpr std::chrono::milliseconds kRetryDelayMin{50};
-constexpr std::chrono::milliseconds kRetryDelayMax{2000};
-constexpr std::chrono::seconds kWaitLogInterval{10};
+// A statement that runs for less is nothing to tell.
+constexpr std::chrono::seconds kHoldAfter{3};
+// How often a caller who waits looks whether a stop that was wanted is better obeyed without the downstream.
+constexpr std::chrono::milliseconds kGiveUpLook{100};
+constexpr std::chrono::seconds kKeepInterval{1};
+constexpr size_t kShownQueryBytes = 200;
 // What the protocol adds to a statement's text.
 constexpr uint64_t kPacketOverheadBytes = 64;
 
-bool may_heal(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsAborted(status);
+std::string what_of(const std::vector<std::shared_ptr<const Transaction>>& pack) {
+  if (pack.empty()) return "the position";
+  const CommitTs first = pack.front()->commit_ts;
+  if (pack.front()->ddl)
+    return fmt::format("DDL commit_ts={}: {}", first, pack.front()->ddl->query.substr(0, kShownQueryBytes));
+  return fmt::format("{} transactions commit_ts={}..{}", pack.size(), first, pack.back()->commit_ts);
 }
 
 }  // namespace
@@ -39,6 +48,8 @@ absl::StatusOr<SinkPosition> MysqlSink::open(CommitTs at_least) {
   SLUICE_ASSERT(!thread_.joinable());
   at_least_ = at_least;
   SLUICE_RETURN_IF_ERROR(connect_and_take_over());
+  SLUICE_RETURN_IF_ERROR(check_privileges(*connection_));
+  opened_ = true;
   spdlog::info("downstream ready server={} version={} at={} epoch={} applied_through={}",
                to_string(connection_->kind()), connection_->version(), options_.endpoint.to_string(), progress_.epoch(),
                progress_.position());
@@ -53,8 +64,13 @@ absl::StatusOr<SinkPosition> MysqlSink::open(CommitTs at_least) {
 
 absl::Status MysqlSink::submit(std::shared_ptr<const Transaction> transaction) {
   std::unique_lock lock(mutex_);
-  moved_.wait(lock, [&] { return !error_.ok() || stop_ || queue_.empty() || queue_bytes_ < options_.queue_bytes_max; });
+  const auto ready = [&] {
+    return !error_.ok() || stop_ || gives_up() || queue_.empty() || queue_bytes_ < options_.queue_bytes_max;
+  };
+  while (!moved_.wait_for(lock, kGiveUpLook, ready)) {
+  }
   if (!error_.ok()) return error_;
+  if (gives_up()) return absl::CancelledError("asked to stop while the downstream doesn't answer");
   if (stop_) return absl::CancelledError("the sink is closed");
   SLUICE_ASSERT(transaction->commit_ts > submitted_, "commit_ts={} before={}", transaction->commit_ts, submitted_);
   submitted_ = transaction->commit_ts;
@@ -73,17 +89,59 @@ absl::Status MysqlSink::resolve(ResolvedTs ts) {
 }
 
 bool MysqlSink::is_idle() const {
-  return queue_.empty() && !applying_ && durable_through() >= submitted_;
+  return queue_.empty() && !applying_ && durable_through() >= submitted_ && !has_unkept();
+}
+
+bool MysqlSink::has_unkept() const {
+  return options_.keep_confirmed && kept_ < durable_through_;
 }
 
 absl::Status MysqlSink::flush() {
   std::unique_lock lock(mutex_);
   flushing_ = true;
   work_.notify_one();
-  moved_.wait(lock, [&] { return !error_.ok() || stop_ || is_idle(); });
+  const auto ready = [&] { return !error_.ok() || stop_ || gives_up() || is_idle(); };
+  while (!moved_.wait_for(lock, kGiveUpLook, ready)) {
+  }
   flushing_ = false;
   if (!error_.ok()) return error_;
   return is_idle() ? absl::OkStatus() : absl::CancelledError("the sink was closed before all was durable");
+}
+
+std::optional<SinkHold> MysqlSink::hold() const {
+  std::string doing;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waits_) return waits_;
+    doing = doing_;
+  }
+  const std::lock_guard lock(connection_mutex_);
+  const auto since = connection_ ? connection_->running_since() : std::nullopt;
+  if (!since || std::chrono::steady_clock::now() - *since < kHoldAfter) return std::nullopt;
+  return SinkHold{.what = fmt::format("the downstream {} hasn't answered yet on session {}: {}",
+                                      options_.endpoint.to_string(), connection_->id(), doing),
+                  .since = *since};
+}
+
+absl::Status MysqlSink::health() const {
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+void MysqlSink::request_stop() {
+  const std::lock_guard lock(mutex_);
+  stop_wanted_ = true;
+  work_.notify_all();
+  moved_.notify_all();
+}
+
+// Of a transaction that is running nothing is known until its session answers, so only a wait is cut short at once.
+bool MysqlSink::gives_up() const {
+  if (!stop_wanted_) return false;
+  if (waits_) return true;
+  const std::lock_guard lock(connection_mutex_);
+  const auto since = connection_ ? connection_->running_since() : std::nullopt;
+  return since && std::chrono::steady_clock::now() - *since >= kHoldAfter;
 }
 
 void MysqlSink::close() {
@@ -130,9 +188,9 @@ void MysqlSink::work() {
 MysqlSink::Pack MysqlSink::take_pack() {
   std::unique_lock lock(mutex_);
   const auto resolved_waits = [&] { return resolved_.value > durable_through_; };
-  const auto wanted = [&] { return stop_ || !queue_.empty() || (flushing_ && resolved_waits()); };
+  const auto wanted = [&] { return stop_ || !queue_.empty() || (flushing_ && (resolved_waits() || has_unkept())); };
   while (!wanted())
-    if (!work_.wait_for(lock, options_.resolved_interval, wanted) && resolved_waits()) break;
+    if (!work_.wait_for(lock, options_.resolved_interval, wanted) && (resolved_waits() || is_long_unused())) break;
   Pack pack;
   size_t rows = 0;
   uint64_t bytes = 0;
@@ -156,20 +214,44 @@ MysqlSink::Pack MysqlSink::take_pack() {
 }
 
 absl::Status MysqlSink::apply(const Pack& pack) {
+  {
+    const std::lock_guard lock(mutex_);
+    doing_ = what_of(pack);
+  }
+  const absl::Status status = apply_whole(pack);
+  if (status.ok() || pack.size() < 2 || !refused_ || stop_) return status;
+  return apply_one_by_one(pack);
+}
+
+// One of the pack can't be applied: those before it are, and the error names the right one.
+absl::Status MysqlSink::apply_one_by_one(const Pack& pack) {
+  for (const auto& transaction : pack) {
+    if (transaction->commit_ts <= progress_.position()) continue;
+    SLUICE_RETURN_IF_ERROR(apply_whole({transaction}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MysqlSink::apply_whole(const Pack& pack) {
+  refused_ = false;
   for (;;) {
     const absl::Status status = pack.empty() ? apply_resolved() : try_apply(pack);
     if (status.ok()) {
+      used_at_ = std::chrono::steady_clock::now();
       note_durable();
+      went_on();
       return status;
     }
-    if (!may_heal(status)) {
+    if (!passes(status)) {
       // The connection may be gone too; a transaction that nobody commits goes with it.
       (void)connection_->execute("ROLLBACK");
+      refused_ = true;
       return status;
     }
     SLUICE_RETURN_IF_ERROR(recover_from(status));
     if (!pack.empty() && progress_.position() >= pack.back()->commit_ts) {  // the lost answer was "committed"
       note_durable();
+      went_on();
       return absl::OkStatus();
     }
   }
@@ -186,14 +268,15 @@ absl::Status MysqlSink::apply_rows(const Pack& pack) {
   const uint64_t packet_bytes_max = connection_->packet_bytes_max() - kPacketOverheadBytes;
   RowStatements statements(pack, connection_->kind(),
                            {.packet_bytes_target = std::min(options_.packet_bytes_target, packet_bytes_max),
-                            .packet_bytes_max = packet_bytes_max});
+                            .packet_bytes_max = packet_bytes_max,
+                            .show_values = options_.log_row_values});
   const CommitTs through = pack.back()->commit_ts;
   const std::vector<RowChange>& last_rows = pack.back()->rows;
   SqlPacket packet = progress_.advance_sql(through, last_rows.empty() ? 0 : last_rows.back().ordinal);
   uint64_t rows = 0;
   do {
     SLUICE_RETURN_IF_ERROR(statements.fill(packet));
-    SLUICE_RETURN_IF_ERROR(run_packet(*connection_, packet));
+    SLUICE_RETURN_IF_ERROR(run_packet(*connection_, packet, options_.log_row_values));
     SLUICE_RETURN_IF_ERROR(pass_step(options_.hook, SinkStep::packet_sent));
     for (const auto& statement : packet.expectations)
       if (statement.table != nullptr) rows += statement.rows;
@@ -206,10 +289,15 @@ absl::Status MysqlSink::apply_rows(const Pack& pack) {
   return absl::OkStatus();
 }
 
+bool MysqlSink::is_long_unused() const {
+  return std::chrono::steady_clock::now() - used_at_ >= options_.idle_interval;
+}
+
 // Only the position moves: nothing at or below the resolved ts is left to apply.
 absl::Status MysqlSink::apply_resolved() {
   const CommitTs through = resolved_target_;
-  if (through <= progress_.position()) return absl::OkStatus();
+  if (through <= progress_.position())
+    return is_long_unused() ? connection_->query("SELECT 1").status() : absl::OkStatus();
   SLUICE_RETURN_IF_ERROR(run_packet(*connection_, progress_.advance_sql(through, 0)));
   return commit(*connection_, progress_, through, {});
 }
@@ -248,15 +336,48 @@ absl::Status MysqlSink::check_engine(const TableDef& table, CommitTs commit_ts) 
       table.schema, table.name, rows[0][0].value_or("none"), quoted_table(table.schema, table.name), commit_ts));
 }
 
+// Later, a lost privilege or password is as much an operator's passing act as a server that is down.
+bool MysqlSink::passes(const absl::Status& status) const {
+  if (asks_for_rewind(status)) return false;
+  if (absl::IsUnavailable(status) || absl::IsAborted(status)) return true;
+  const ErrorMeaning meaning = meaning_of(mysql_error_of(status));
+  return opened_ && mysql_error_of(status) != 0 &&
+         (meaning == ErrorMeaning::privilege || meaning == ErrorMeaning::login);
+}
+
+// Says why, as often as is bearable, shows it, and waits longer each time.
+absl::Status MysqlSink::wait_after(const absl::Status& status) {
+  const auto now = std::chrono::steady_clock::now();
+  const RetryPace::Turn turn = pace_.failed(now);
+  if (turn.say)
+    spdlog::warn("waiting for the downstream at={} doing={} reason={} more_since_last_line={}",
+                 options_.endpoint.to_string(), doing_.empty() ? "connecting" : doing_, message_of(status),
+                 turn.unsaid);
+  std::unique_lock lock(mutex_);
+  waits_ = SinkHold{.what = fmt::format("the downstream {}: {}", options_.endpoint.to_string(), message_of(status)),
+                    .since = pace_.since().value_or(now),
+                    .error = mysql_error_of(status)};
+  moved_.notify_all();
+  if (work_.wait_for(lock, turn.delay, [&] { return stop_ || (stop_wanted_ && !opened_); }))
+    return absl::CancelledError("the sink is closed");
+  return absl::OkStatus();
+}
+
+void MysqlSink::went_on() {
+  if (!pace_.since()) return;
+  if (const auto since = pace_.went_on())
+    spdlog::info("the downstream is back at={} after_seconds={:.1f}", options_.endpoint.to_string(),
+                 std::chrono::duration<double>(std::chrono::steady_clock::now() - *since).count());
+  const std::lock_guard lock(mutex_);
+  waits_.reset();
+}
+
 absl::Status MysqlSink::recover_from(const absl::Status& status) {
   if (stop_) return absl::CancelledError("the sink is closed");
+  SLUICE_RETURN_IF_ERROR(wait_after(status));
   if (absl::IsAborted(status)) {
-    spdlog::warn("downstream transaction is tried again: {}", message_of(status));
     const absl::Status rolled_back = connection_->execute("ROLLBACK").status();
-    if (rolled_back.ok() || !absl::IsUnavailable(rolled_back)) return rolled_back;
-  } else {
-    spdlog::warn("downstream connection lost, connecting again at={} reason={}", options_.endpoint.to_string(),
-                 message_of(status));
+    if (rolled_back.ok() || !passes(rolled_back)) return rolled_back;
   }
   {
     const std::lock_guard lock(mutex_);
@@ -266,44 +387,46 @@ absl::Status MysqlSink::recover_from(const absl::Status& status) {
 }
 
 absl::Status MysqlSink::connect_and_take_over() {
-  auto delay = kRetryDelayMin;
-  std::chrono::steady_clock::time_point said{};
   for (;;) {
     if (stop_) return absl::CancelledError("the sink is closed");
-    {
-      // Ours must be gone before the next one asks for the owner's lock.
-      const std::lock_guard lock(connection_mutex_);
-      connection_.reset();
-    }
-    auto connection = MysqlConnection::connect(options_.endpoint);
-    absl::Status status = connection.status();
+    const absl::Status status = connect_once();
     if (status.ok()) {
-      {
-        const std::lock_guard lock(connection_mutex_);
-        connection_ = std::move(connection).value();
-      }
-      status = progress_.take_over(*connection_, at_least_, stop_);
-      if (status.ok()) return status;
+      if (!opened_) went_on();
+      return status;
     }
     if (stop_) return absl::CancelledError("the sink is closed");
-    if (!may_heal(status)) return annotate(status, fmt::format("downstream {}", options_.endpoint.to_string()));
-    const auto now = std::chrono::steady_clock::now();
-    if (now - said >= kWaitLogInterval) {
-      spdlog::warn("waiting for the downstream at={} reason={}", options_.endpoint.to_string(), message_of(status));
-      said = now;
-    }
-    if (!wait_before_retry(delay)) return absl::CancelledError("the sink is closed");
-    delay = std::min(delay * 2, kRetryDelayMax);
+    if (asks_for_rewind(status)) return status;
+    if (!passes(status)) return annotate(status, fmt::format("downstream {}", options_.endpoint.to_string()));
+    SLUICE_RETURN_IF_ERROR(wait_after(status));
   }
 }
 
-bool MysqlSink::wait_before_retry(std::chrono::milliseconds delay) {
-  std::unique_lock lock(mutex_);
-  return !work_.wait_for(lock, delay, [&] { return stop_.load(); });
+absl::Status MysqlSink::connect_once() {
+  {
+    // Ours must be gone before the next one asks for the owner's lock.
+    const std::lock_guard lock(connection_mutex_);
+    connection_.reset();
+  }
+  SLUICE_ASSIGN_OR_RETURN(auto connection, MysqlConnection::connect(options_.endpoint));
+  {
+    const std::lock_guard lock(connection_mutex_);
+    connection_ = std::move(connection);
+  }
+  if (!options_.allow_replica) SLUICE_RETURN_IF_ERROR(check_writable(*connection_));
+  return progress_.take_over(*connection_, at_least_);
 }
 
 void MysqlSink::note_durable() {
   durable_through_ = progress_.position().value;
+  const auto now = std::chrono::steady_clock::now();
+  const bool last = [&] {
+    const std::lock_guard lock(mutex_);
+    return flushing_ && queue_.empty();
+  }();
+  if (!has_unkept() || (!last && now - kept_at_ < kKeepInterval)) return;
+  kept_at_ = now;
+  options_.keep_confirmed(progress_.position());
+  kept_ = progress_.position().value;
 }
 
 }  // namespace sluice::drainer

@@ -3,7 +3,7 @@
 //           commit in flight (INV-7, INV-8); a lost connection is made again, and the progress row says whether the
 //           commit landed.
 // Threads:  Sink's; close() from any. One thread of its own, "mysql-sink", holds the connection.
-// Errors:   FAILED_PRECONDITION when diverged, taken over by another drainer, at a DDL that the server refuses or at a
+// Errors:   rewind_error() when the downstream holds less than it had confirmed. FAILED_PRECONDITION when diverged, taken over by another drainer, at a DDL that the server refuses or at a
 //           table whose engine has no transactions; INVALID_ARGUMENT for user or password; PERMISSION_DENIED names the
 //           privilege.
 // Limits:   queue_bytes_max of queued transactions, a single larger one passes alone; the server's max_allowed_packet a
@@ -14,6 +14,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -24,6 +25,7 @@
 #include "drainer/sinks/mysql/ddl_executor.h"
 #include "drainer/sinks/mysql/mysql_connection.h"
 #include "drainer/sinks/mysql/progress.h"
+#include "drainer/sinks/mysql/retry_pace.h"
 #include "drainer/sinks/mysql/sink_step.h"
 #include "drainer/sinks/sink.h"
 
@@ -33,6 +35,13 @@ struct MysqlSinkOptions {
   MysqlEndpoint endpoint;
   ProgressOptions progress;
   std::set<CommitTs> ddl_skip;
+  // Write to a server that is read-only or a running replica, too.
+  bool allow_replica = false;
+  // Errors about rows show all their values, not only the key's.
+  bool log_row_values = false;
+  // Keeps a position that was seen committed, for ProgressOptions::confirmed_before of the next process. At most once a
+  // second; what it can't keep is logged by it.
+  std::function<void(CommitTs)> keep_confirmed;
   uint64_t queue_bytes_max = 64 << 20;
   // One downstream transaction takes whole source transactions until one of these is reached.
   size_t pack_rows_max = 4000;
@@ -40,6 +49,8 @@ struct MysqlSinkOptions {
   uint64_t packet_bytes_target = 2 << 20;
   // A resolved ts without transactions is made durable this often; flush() doesn't wait for it.
   std::chrono::milliseconds resolved_interval{1000};
+  // A session without work is looked after this often: a server that went away, or went back, is noticed.
+  std::chrono::milliseconds idle_interval{5000};
   SinkStepHook hook;  // tests only
 };
 
@@ -61,6 +72,9 @@ class MysqlSink final : public Sink {
   [[nodiscard]] absl::Status resolve(ResolvedTs ts) override;
   [[nodiscard]] absl::Status flush() override;
   [[nodiscard]] CommitTs durable_through() const override { return CommitTs(durable_through_.load()); }
+  [[nodiscard]] std::optional<SinkHold> hold() const override;
+  [[nodiscard]] absl::Status health() const override;
+  void request_stop() override;
   void close() override;
 
   [[nodiscard]] MysqlSinkCounters counters() const;
@@ -76,14 +90,22 @@ class MysqlSink final : public Sink {
   void work();
   [[nodiscard]] Pack take_pack();  // empty: nothing but a resolved ts, or stopping
   [[nodiscard]] absl::Status apply(const Pack& pack);
+  [[nodiscard]] absl::Status apply_one_by_one(const Pack& pack);
+  [[nodiscard]] absl::Status apply_whole(const Pack& pack);
   [[nodiscard]] absl::Status try_apply(const Pack& pack);
   [[nodiscard]] absl::Status apply_rows(const Pack& pack);
   [[nodiscard]] absl::Status apply_resolved();
+  [[nodiscard]] bool is_long_unused() const;
   [[nodiscard]] absl::Status check_engines(const Pack& pack);
   [[nodiscard]] absl::Status check_engine(const TableDef& table, CommitTs commit_ts);
+  [[nodiscard]] bool passes(const absl::Status& status) const;
   [[nodiscard]] absl::Status recover_from(const absl::Status& status);
   [[nodiscard]] absl::Status connect_and_take_over();
-  [[nodiscard]] bool wait_before_retry(std::chrono::milliseconds delay);
+  [[nodiscard]] absl::Status connect_once();
+  [[nodiscard]] absl::Status wait_after(const absl::Status& status);
+  void went_on();
+  [[nodiscard]] bool gives_up() const;  // mutex_ held
+  [[nodiscard]] bool has_unkept() const;
   void note_durable();
 
   const MysqlSinkOptions options_;
@@ -93,7 +115,14 @@ class MysqlSink final : public Sink {
   CommitTs resolved_target_;  // of the empty pack taken last
   std::set<std::pair<std::string, std::string>> engines_checked_;
 
-  std::mutex connection_mutex_;  // guards the pointer only, for close()
+  bool opened_ = false;   // written before thread_ starts
+  bool refused_ = false;  // the last error was the server's word about a transaction, not about the connection
+  RetryPace pace_;        // of the thread that applies
+  std::chrono::steady_clock::time_point kept_at_{};
+  std::chrono::steady_clock::time_point used_at_ = std::chrono::steady_clock::now();  // the session, successfully
+  std::atomic<uint64_t> kept_{0};                                                     // given to keep_confirmed
+
+  mutable std::mutex connection_mutex_;  // guards the pointer only, for close() and hold()
   std::unique_ptr<MysqlConnection> connection_;
 
   mutable std::mutex mutex_;
@@ -107,6 +136,9 @@ class MysqlSink final : public Sink {
   CommitTs resolved_;   // position may go here once the queue is empty
   absl::Status error_;
   MysqlSinkCounters counters_;
+  std::optional<SinkHold> waits_;  // the downstream isn't there, or refuses for now
+  std::string doing_;              // what is being applied, for hold()
+  bool stop_wanted_ = false;
 
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> durable_through_{0};

@@ -12,6 +12,8 @@ namespace sluice::drainer {
 namespace {
 
 constexpr size_t kWhatBytesMax = 300;
+// The session's own, without STRICT_ALL_TABLES.
+constexpr std::string_view kLenientMode = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO";
 
 // Generated columns compute themselves downstream; columns that a DDL is adding or dropping aren't there (yet or any
 // more).
@@ -80,6 +82,12 @@ void append_exact_condition(std::string& sql, const ColumnDef& column, const Dat
     append_name(sql, column.name);
     sql += " USING utf8mb4) AS BINARY) = ";
     append_binary(sql, stored_form(column, value.as_bytes()));
+  } else if (column.type == MysqlType::set) {
+    // The server compares a SET as a signed number: its 64th member is the sign.
+    sql += "CAST(";
+    append_name(sql, column.name);
+    sql += " AS UNSIGNED) = ";
+    append_literal(sql, column, value);
   } else {
     append_key_condition(sql, column, value);
   }
@@ -145,14 +153,55 @@ void append_assignments(std::string& sql, const RowChange& change) {
     if (is_known(columns[i], change.after[i])) assign(i);
 }
 
+// TiDB keeps ENUM's error value, 0, which strict mode refuses.
+bool has_enum_error_value(const RowChange& change) {
+  const auto& columns = change.table->columns;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].type != MysqlType::enumeration || !is_written(columns[i], change.after[i])) continue;
+    const Datum& value = change.after[i];
+    if ((value.kind() == Datum::Kind::uint64 && value.as_uint64() == 0) ||
+        (value.kind() == Datum::Kind::int64 && value.as_int64() == 0))
+      return true;
+  }
+  return false;
+}
+
+// `verb` for one statement that isn't strict: the session stays as it is, whatever becomes of the statement.
+void append_verb(std::string& sql, std::string_view verb, bool lenient, ServerKind server) {
+  if (!lenient) {
+    sql += verb;
+  } else if (server == ServerKind::mariadb) {
+    sql += fmt::format("SET STATEMENT sql_mode='{}' FOR {}", kLenientMode, verb);
+  } else {
+    const size_t space = verb.find(' ');
+    sql += fmt::format("{} /*+ SET_VAR(sql_mode='{}') */", verb.substr(0, space), kLenientMode);
+    if (space != std::string_view::npos) sql += verb.substr(space);
+  }
+}
+
 void append_update(std::string& sql, const RowChange& change, ServerKind server) {
   const TableDef& table = *change.table;
-  sql += "UPDATE " + quoted_table(table.schema, table.name) + " SET ";
+  append_verb(sql, "UPDATE", has_enum_error_value(change), server);
+  sql += " " + quoted_table(table.schema, table.name) + " SET ";
   append_assignments(sql, change);
   const auto key = best_key(table, change.before);
   sql += " WHERE ";
   append_where(sql, table, change.before, key, server);
   if (key.empty()) sql += " LIMIT 1";
+}
+
+// The row by its key alone: other values aren't for a log.
+std::string label_of(const RowChange& change, ServerKind server) {
+  const std::span<const Datum> row = change.kind == RowChangeKind::insert ? change.after : change.before;
+  const std::string_view verb = change.kind == RowChangeKind::insert   ? "INSERT INTO"
+                                : change.kind == RowChangeKind::update ? "UPDATE"
+                                                                       : "DELETE FROM";
+  std::string label = fmt::format("{} {} WHERE ", verb, quoted_table(change.table->schema, change.table->name));
+  const auto key = best_key(*change.table, row);
+  if (key.empty()) return label + fmt::format("all {} columns are as upstream", row.size());
+  append_where(label, *change.table, row, key, server);
+  if (label.size() > kWhatBytesMax) label = label.substr(0, kWhatBytesMax) + "...";
+  return label;
 }
 
 bool same_columns(const RowChange& a, const RowChange& b) {
@@ -161,9 +210,10 @@ bool same_columns(const RowChange& a, const RowChange& b) {
   return true;
 }
 
-void append_insert_head(std::string& sql, const RowChange& change) {
+void append_insert_head(std::string& sql, const RowChange& change, ServerKind server) {
   const auto& columns = change.table->columns;
-  sql += "INSERT INTO " + quoted_table(change.table->schema, change.table->name) + " (";
+  append_verb(sql, "INSERT INTO", has_enum_error_value(change), server);
+  sql += " " + quoted_table(change.table->schema, change.table->name) + " (";
   bool first = true;
   for (size_t i = 0; i < columns.size(); ++i) {
     if (!is_written(columns[i], change.after[i])) continue;
@@ -287,6 +337,10 @@ std::string RowStatements::build_statement(StatementExpectation& expectation, ui
       advance();
       break;
   }
+  if (!limits_.show_values) {
+    expectation.what = label_of(first, server_);
+    return sql;
+  }
   // An UPDATE's end names the row, the others' beginning does.
   if (sql.size() <= kWhatBytesMax)
     expectation.what = sql;
@@ -300,10 +354,12 @@ std::string RowStatements::build_statement(StatementExpectation& expectation, ui
 
 void RowStatements::insert_rows(std::string& sql, StatementExpectation& expectation, uint64_t bytes_max) {
   const RowChange& first = row();
-  append_insert_head(sql, first);
+  append_insert_head(sql, first, server_);
+  const bool lenient = has_enum_error_value(first);
   while (!at_end() && expectation.rows < limits_.statement_rows_max) {
     const RowChange& next = row();
     if (next.kind != RowChangeKind::insert || next.table != first.table || !same_columns(first, next)) break;
+    if (has_enum_error_value(next) != lenient) break;
     const size_t size_before = sql.size();
     if (expectation.rows > 0) sql += ',';
     append_insert_values(sql, next);

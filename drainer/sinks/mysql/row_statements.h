@@ -24,7 +24,7 @@ struct StatementExpectation {
   uint64_t rows = 0;
   CommitTs commit_ts;               // of the first row
   const TableDef* table = nullptr;  // null: a statement of the sink's own
-  std::string what;                 // "UPDATE ... WHERE `id` = 5", cut: for the message when the rows found differ
+  std::string what;                 // "UPDATE ... WHERE `id` = 5", cut: for the message of a refusal
 };
 
 struct SqlPacket {
@@ -38,6 +38,7 @@ struct RowStatementLimits {
   uint64_t packet_bytes_target = 0;
   uint64_t packet_bytes_max = 0;
   size_t statement_rows_max = 500;
+  bool show_values = false;  // in StatementExpectation::what; else the key's columns only
 };
 
 // Walks a run of transactions, packet by packet, so that a large transaction's SQL is never in memory whole.

@@ -49,6 +49,44 @@ TEST(RowStatements, JoinsInsertsOfOneTableAcrossTransactions) {
   EXPECT_EQ(out.rows, std::vector<uint64_t>{2});
 }
 
+TEST(RowStatements, AnEnumsErrorValueGoesInAStatementOfItsOwnThatIsNotStrict) {
+  const auto t =
+      table("s", "t", {column("id", MysqlType::integer), column("e", MysqlType::enumeration)}, {primary({0})});
+  const auto run = TransactionBuilder(1)
+                       .insert(t, {1, Datum::uint64(2)})
+                       .insert(t, {2, Datum::uint64(0)})
+                       .update(t, {1, Datum::uint64(2)}, {1, Datum::uint64(0)})
+                       .build();
+  EXPECT_EQ(one(run),
+            "INSERT INTO `s`.`t` (`id`, `e`) VALUES (1,2);"
+            "SET STATEMENT sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO' FOR INSERT INTO `s`.`t` (`id`, `e`) "
+            "VALUES (2,0);"
+            "SET STATEMENT sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO' FOR UPDATE `s`.`t` SET `e` = 0 WHERE "
+            "`id` = 1");
+  EXPECT_THAT(one(run, ServerKind::mysql),
+              HasSubstr("INSERT /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */ INTO `s`.`t`"));
+}
+
+TEST(RowStatements, ASetWithoutAKeyIsComparedUnsignedSoThatItsLastMemberIsFound) {
+  const auto t = table("s", "t", {column("m", MysqlType::set)});
+  EXPECT_EQ(one(TransactionBuilder(1).remove(t, {Datum::uint64(uint64_t{1} << 63)}).build()),
+            "DELETE FROM `s`.`t` WHERE CAST(`m` AS UNSIGNED) = 9223372036854775808 LIMIT 1");
+}
+
+TEST(RowStatements, NamesARowByItsKeyAndShowsOtherValuesOnlyWhenAskedTo) {
+  const auto t = keyed();
+  const std::vector<std::shared_ptr<const Transaction>> run = {TransactionBuilder(1).insert(t, {1, "secret"}).build(),
+                                                               TransactionBuilder(2).remove(t, {2, "secret"}).build()};
+  for (const bool show : {false, true}) {
+    RowStatements statements(run, ServerKind::mariadb,
+                             {.packet_bytes_target = 1 << 20, .packet_bytes_max = 1 << 20, .show_values = show});
+    SqlPacket packet;
+    ASSERT_TRUE(statements.fill(packet).ok());
+    EXPECT_EQ(packet.expectations[0].what,
+              show ? "INSERT INTO `s`.`t` (`id`, `v`) VALUES (1,'secret')" : "INSERT INTO `s`.`t` WHERE `id` = 1");
+  }
+}
+
 TEST(RowStatements, KeepsTheOrderOfDifferentKinds) {
   const auto t = keyed();
   const Sql out = sql_of(
