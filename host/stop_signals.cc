@@ -49,6 +49,8 @@ void StopSignals::attach(Handlers handlers) {
   const std::lock_guard lock(mutex_);
   handlers_ = std::move(handlers);
   attached_ = true;
+  detached_ = false;
+  if (stopped_by_ != 0 && handlers_.stop) handlers_.stop(stopped_by_);
 }
 
 void StopSignals::detach() {
@@ -78,6 +80,7 @@ void StopSignals::on_stop(int signal) {
       spdlog::default_logger()->flush();
       ::_exit(static_cast<int>(ExitCode::done));
     }
+    stopped_by_ = signal;
     if (!detached_) {
       spdlog::info("stopping signal={}", signal);
       if (handlers_.stop) handlers_.stop(signal);

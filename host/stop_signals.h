@@ -36,8 +36,9 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
+  // Again after detach(): for the program's next life; a stop that came before is handed to it at once.
   void attach(Handlers handlers);
-  // No handler is called any more when it returns. A stop that comes now waits for the end of the process.
+  // No handler is called any more when it returns. A stop that comes now waits for the next attach() or the end.
   void detach();
 
  private:
@@ -51,6 +52,7 @@ class StopSignals {
   bool attached_ = false;
   bool detached_ = false;
   bool done_ = false;
+  int stopped_by_ = 0;  // the first stop
   std::thread thread_;  // last: it uses all above
 };
 

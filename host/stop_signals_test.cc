@@ -41,6 +41,19 @@ void pipe_then_hup_then_term() {
   ::_exit(42);
 }
 
+void stop_between_two_lives() {
+  StopSignals::block();
+  StopSignals signals({});
+  std::promise<void> first, second;
+  signals.attach({.stop = [&](int) { first.set_value(); }, .reload = nullptr});
+  ::kill(::getpid(), SIGTERM);
+  first.get_future().wait();
+  signals.detach();
+  signals.attach({.stop = [&](int) { second.set_value(); }, .reload = nullptr});
+  second.get_future().wait();
+  ::_exit(42);
+}
+
 void stop_that_never_ends(std::chrono::milliseconds deadline) {
   (void)set_up_logging({});  // stderr, which the test reads
   StopSignals::block();
@@ -55,6 +68,10 @@ void stop_that_never_ends(std::chrono::milliseconds deadline) {
 
 TEST_F(StopSignalsDeathTest, EndsCleanlyWhenAStopComesBeforeTheProgramHasStarted) {
   EXPECT_EXIT(stop_before_the_watcher_exists(), testing::ExitedWithCode(static_cast<int>(ExitCode::done)), "");
+}
+
+TEST_F(StopSignalsDeathTest, HandsAStopToTheNextLifeOfTheProgram) {
+  EXPECT_EXIT(stop_between_two_lives(), testing::ExitedWithCode(42), "");
 }
 
 TEST_F(StopSignalsDeathTest, IgnoresPipeReloadsOnHupAndStopsOnTerm) {
