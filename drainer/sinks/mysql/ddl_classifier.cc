@@ -83,7 +83,7 @@ DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server) {
 }
 
 bool is_multi_object_drop(const DdlChange& ddl) {
-  return ddl.type == kDropTable || ddl.type == kDropView;
+  return ddl.type == kDropTable || ddl.type == kDropView || ddl.type == kDropSequence;
 }
 
 }  // namespace sluice::drainer

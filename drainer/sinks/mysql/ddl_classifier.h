@@ -22,7 +22,7 @@ struct DdlVerdict {
 
 [[nodiscard]] DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server);
 
-// DROP TABLE and DROP VIEW of several objects arrive as one job each, with one text.
+// DROP TABLE, DROP VIEW and DROP SEQUENCE of several objects arrive as one job each, with one text.
 [[nodiscard]] bool is_multi_object_drop(const DdlChange& ddl);
 
 }  // namespace sluice::drainer

@@ -52,5 +52,15 @@ TEST(DdlClassifier, LeavesToMysqlAndTidbWhatTheyKnow) {
   EXPECT_EQ(action(56, "alter table t placement policy=p", ServerKind::tidb), DdlAction::run);
 }
 
+TEST(DdlClassifier, KnowsTheDropsThatRepeatOneTextForEachObject) {
+  DdlChange ddl;
+  for (const int type : {4, 24, 36}) {  // DROP TABLE, DROP VIEW, DROP SEQUENCE
+    ddl.type = type;
+    EXPECT_TRUE(is_multi_object_drop(ddl)) << type;
+  }
+  ddl.type = 2;  // DROP DATABASE names one
+  EXPECT_FALSE(is_multi_object_drop(ddl));
+}
+
 }  // namespace
 }  // namespace sluice::drainer
