@@ -206,6 +206,7 @@ TEST_P(LogOnFiles, LivesOfOtherSizesAndAnotherBackEndGoOnWithTheSameLog) {
   if (::setrlimit(RLIMIT_FSIZE, &small) != 0) ::_exit(10);
   if (!log.log().append(prewrite(1, std::string(1'900'000, 'a'))).ok()) ::_exit(12);
   std::fprintf(stderr, "%s\n", std::string(message_of(log.listener().wait_for_failure())).c_str());
+  fs::remove_all(dir.parent_path());  // this process made its own
   ::_exit(0);
 }
 
