@@ -1,6 +1,10 @@
 // How fast the loser tree merges: k sources of random keys, and of runs of 1, 8 and 64 keys from one source at a time.
 // Goals: 40 M keys/s at k = 8 random, 200 M keys/s in runs of 64.
+#include <array>
+#include <functional>
+#include <queue>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -49,6 +53,33 @@ void merge(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kKeysPerSource * kSources));
 }
+
+// What anybody would write first: the ceiling's opposite, to say what the tree is worth.
+template <unsigned kHeight>
+void heap(benchmark::State& state) {
+  constexpr uint32_t kSources = LoserTree<kHeight>::kSources;
+  const Sources sources = deal(kSources, static_cast<size_t>(state.range(0)));
+  using Head = std::pair<uint64_t, uint32_t>;
+  for ([[maybe_unused]] const auto turn : state) {
+    std::array<const uint64_t*, kSources> next{};
+    std::priority_queue<Head, std::vector<Head>, std::greater<>> heads;
+    for (uint32_t s = 0; s < kSources; ++s) {
+      next[s] = sources[s].data();
+      heads.push({*next[s], s});
+    }
+    uint64_t sum = 0;
+    while (heads.top().first != kExhausted) {
+      const auto [key, source] = heads.top();
+      sum += key;
+      heads.pop();
+      heads.push({*++next[source], source});
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kKeysPerSource * kSources));
+}
+
+BENCHMARK(heap<3>)->ArgName("run")->Arg(0)->Arg(64);
 
 #define MERGE_BENCHMARK(height) BENCHMARK(merge<height>)->ArgName("run")->Arg(0)->Arg(1)->Arg(8)->Arg(64)
 MERGE_BENCHMARK(1);
