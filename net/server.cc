@@ -242,6 +242,18 @@ class TcpServer final : public Server {
 
 }  // namespace
 
+absl::Status Server::check_free(const std::string& address, EventLoop& loop) {
+  SLUICE_ASSIGN_OR_RETURN(const tcp::endpoint endpoint, resolve(loop, address));
+  tcp::acceptor probe(loop.context());
+  error_code error;
+  probe.open(endpoint.protocol(), error);
+  if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) probe.bind(endpoint, error);
+  if (error) return listen_error(address, error);
+  probe.close(error);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::listen(ServerOptions options, EventLoop& loop, NodeService* service,
                                                        HttpRoutes routes) {
   auto core = std::make_shared<ServerCore>(std::move(options), loop, service, std::move(routes));

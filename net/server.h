@@ -30,6 +30,8 @@ class Server {
  public:
   // `service` may be null: HTTP only.
   // Errors:   a port in use or an address that isn't ours, with the address and what to do.
+  // Whether listen() at `address` would find it free: asked before anything is made for good.
+  [[nodiscard]] static absl::Status check_free(const std::string& address, EventLoop& loop);
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Server>> listen(ServerOptions options, EventLoop& loop,
                                                                       NodeService* service, HttpRoutes routes);
   virtual ~Server() = default;

@@ -188,18 +188,22 @@ absl::Status DataFolder::load(std::string_view text, const DataFolderOptions& op
   return replace_file(dir_ / "META", encode_meta(meta_));
 }
 
-// The order of precedence is the Go Pump's: `.node`, then the option, then host name and port, which is kept in
-// `.node`.
+// `.node` is the folder's name, as in a Go Pump's folder; then META's, then the option, then host name and port, which
+// is kept in `.node`. A name that the folder has isn't changed by an option that comes or goes.
 absl::StatusOr<std::string> DataFolder::choose_node_id(const DataFolderOptions& options) const {
-  std::string id;
+  std::string id = meta_.node_id;
   if (const absl::StatusOr<std::string> kept = read_small_file(dir_ / ".node"); kept.ok()) {
     id = trimmed(*kept);
-    if (!options.node_id.empty() && options.node_id != id)
-      spdlog::warn("--node-id is ignored, the folder has its own given={} kept={}", options.node_id, id);
     SLUICE_RETURN_IF_ERROR(annotate(check_node_id(id), (dir_ / ".node").string()));
-    return id;
   } else if (!absl::IsNotFound(kept.status())) {
     return kept.status();
+  }
+  if (!id.empty()) {
+    if (options.node_id.empty() || options.node_id == id) return id;
+    return absl::InvalidArgumentError(
+        fmt::format("--node-id is {}, but this folder is {}'s: leave it out, or give another --data-dir; to rename the "
+                    "pump, write its new name into {}",
+                    options.node_id, id, (dir_ / ".node").string()));
   }
   if (!options.node_id.empty()) {
     SLUICE_RETURN_IF_ERROR(check_node_id(options.node_id));

@@ -25,7 +25,7 @@ inline constexpr unsigned kDataFolderVersion = 2;  // 1: until its log is made
 
 struct Meta {
   uint64_t cluster_id = 0;
-  net::TimeSource time = net::TimeSource::unspecified;  // unspecified: undecided, the first writer's hello decides
+  net::TimeSource time = net::TimeSource::unspecified;  // unspecified: undecided, the first record decides
   std::string node_id{};
   uint64_t log_birth_id = 0;  // 0: no log has been made here, or one before logs had an identity
 

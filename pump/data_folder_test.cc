@@ -117,14 +117,24 @@ TEST_F(DataFolderTest, DecidesItsTimeSourceOnceAndForAll) {
   EXPECT_EQ(open().value()->meta().time, TimeSource::writer);
 }
 
-TEST_F(DataFolderTest, TakesTheNodeIdFromDotNodeThenTheOptionThenTheHostName) {
+TEST_F(DataFolderTest, KeepsItsNodeIdWhetherTheOptionComesOrGoes) {
   EXPECT_EQ(open({.dir = {}, .node_id = "pump-1"}).value()->meta().node_id, "pump-1");
+  EXPECT_EQ(open().value()->meta().node_id, "pump-1");
   EXPECT_FALSE(std::filesystem::exists(dir / ".node"));
+  expect_refused(open({.dir = {}, .node_id = "pump-2"}).status(), absl::StatusCode::kInvalidArgument,
+                 "--node-id is pump-2, but this folder is pump-1's");
+  write(".node", " renamed \n");
+  EXPECT_EQ(open().value()->meta().node_id, "renamed");
+  expect_refused(open({.dir = {}, .node_id = "pump-1"}).status(), absl::StatusCode::kInvalidArgument, "renamed's");
+}
+
+TEST_F(DataFolderTest, TakesTheNodeIdOfAFreshFolderFromDotNodeThenTheOptionThenTheHostName) {
   const std::string made = open().value()->meta().node_id;
   EXPECT_TRUE(made.ends_with(":8250")) << made;
   EXPECT_EQ(read(".node"), made);
+  std::filesystem::remove_all(dir);
   write(".node", " kept \n");
-  EXPECT_EQ(open({.dir = {}, .node_id = "pump-1"}).value()->meta().node_id, "kept");
+  EXPECT_EQ(open().value()->meta().node_id, "kept");
 }
 
 TEST_F(DataFolderTest, RefusesANodeIdThatWouldNotBeOnePathElement) {

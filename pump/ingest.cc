@@ -245,6 +245,7 @@ void Ingest::append(Writer& writer, Unacked entry, std::string accepted) {
     entry.ticket = last_ticket_;
   } else {
     const absl::StatusOr<storage::Ticket> ticket = log_.append(std::move(accepted));
+    append_refused_ = absl::IsResourceExhausted(ticket.status()) ? std::string(ticket.status().message()) : "";
     if (!ticket.ok()) {
       order_.sorter().withdraw();
       return refuse(writer, entry, ticket.status());

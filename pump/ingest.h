@@ -55,6 +55,9 @@ class Ingest {
   [[nodiscard]] bool idle() const;
   [[nodiscard]] bool read_only() const { return failure_.has_value(); }
   [[nodiscard]] std::string failure_text() const { return failure_ ? std::string(failure_->message()) : std::string(); }
+  // Why the log refused the last append, retryably; empty: it took it.
+  [[nodiscard]] const std::string& append_refused() const { return append_refused_; }
+  void space_is_back() { append_refused_.clear(); }
   [[nodiscard]] uint64_t queued_bytes() const { return queued_bytes_; }
   [[nodiscard]] size_t writers() const { return writers_.size(); }
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
@@ -128,6 +131,7 @@ class Ingest {
   storage::Ticket durable_through_ = 0;
   uint64_t queued_bytes_ = 0;
   std::optional<absl::Status> failure_;
+  std::string append_refused_;
   bool published_once_ = false;
   IngestCounters counters_;
 };

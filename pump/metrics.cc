@@ -55,7 +55,7 @@ net::HttpResponse Metrics::page(const MetricsSnapshot& s) {
           static_cast<double>(s.disk_capacity_bytes), {{"type", "capacity"}});
   f.gauge("binlog_pump_storage_storage_size_bytes", "Of the data folder's file system.",
           static_cast<double>(s.disk_available_bytes), {{"type", "available"}});
-  f.counter("binlog_pump_storage_error_count", "Failures of the log.", s.read_only ? 1 : 0, {{"type", "write_binlog"}});
+  f.counter("binlog_pump_storage_error_count", "Failures of the log.", s.log_errors, {{"type", "write_binlog"}});
   f.counter("binlog_pump_storage_error_count", "Failures of the log.", s.pulls.gaps, {{"type", "read_value"}});
 
   f.counter("sluice_pump_records_total", "Records that writers sent.", s.ingest.records);

@@ -22,7 +22,7 @@ struct MetricsSnapshot {
   uint64_t resolved_ts = 0;
   uint64_t open = 0, pending = 0, ordered = 0, queued_bytes = 0, pullers = 0, writers = 0;
   uint64_t disk_capacity_bytes = 0, disk_available_bytes = 0;
-  bool read_only = false;
+  uint64_t log_errors = 0;  // how often the log failed, or had no space
 };
 
 class Metrics {

@@ -1,5 +1,7 @@
 #include "pump/pump.h"
 
+#include <filesystem>
+
 #include "base/assert.h"
 #include "base/logging.h"
 #include "base/status.h"
@@ -11,6 +13,9 @@ namespace {
 
 // How often an idle pump asks the oracle, so how far its resolved ts lags.
 constexpr std::chrono::milliseconds kTick{20};
+// How often health is looked at, and how long an oracle may be silent.
+constexpr std::chrono::seconds kExamine{1};
+constexpr std::chrono::seconds kOracleSilence{2};
 // A stop doesn't wait longer for acks: what isn't acked is the writer's to send again.
 constexpr std::chrono::seconds kStopPatience{1};
 // What a close waits for is logged when it has lasted this long.
@@ -48,6 +53,8 @@ absl::Status Pump::open() {
 
 absl::Status Pump::open_folder_and_oracle() {
   SLUICE_ASSIGN_OR_RETURN(const net::HostPort listen, net::parse_host_port(options_.addr));
+  // A port in use must not leave a name in a fresh folder.
+  SLUICE_RETURN_IF_ERROR(net::Server::check_free(options_.addr, loop_));
   DataFolderOptions folder{.dir = options_.data_dir,
                            .cluster_id = options_.cluster_id,
                            .time = options_.time_source(),
@@ -106,6 +113,7 @@ absl::Status Pump::serve() {
   net::ServerOptions server;
   server.address = options_.addr;
   SLUICE_ASSIGN_OR_RETURN(server_, net::Server::listen(std::move(server), loop_, this, routes()));
+  state_since_ = clock_.wall_now();
   const std::string given = options_.advertise_addr.empty() ? options_.addr : options_.advertise_addr;
   const std::string host = given.substr(0, given.rfind(':'));
   host_ = given.ends_with(":0") ? fmt::format("{}:{}", host, port()) : given;
@@ -132,6 +140,7 @@ void Pump::log_started() const {
 }
 
 void Pump::tick() {
+  examine_health();
   ask_before_first_pull();
   if (pulls_->count() > 0) order_->refresh();
   if (state_ == NodeState::closing) {
@@ -144,6 +153,43 @@ void Pump::tick() {
     stop_ready_.set_value();
   }
   ticker_->set(kTick, [this] { tick(); });
+}
+
+void Pump::examine_health() {
+  const auto now = clock_.now();
+  if (now - examined_ >= kExamine) {
+    examined_ = now;
+    std::error_code ignored;  // a folder that can't be asked has no space to tell of
+    if (!ingest_->append_refused().empty())
+      if (const auto space = std::filesystem::space(folder_->dir(), ignored);
+          !ignored && space.available > options_.segment_bytes)
+        ingest_->space_is_back();
+    if (!time_->has_oracle()) {
+      oracle_trouble_.clear();
+    } else if (!oracle_asked_) {
+      oracle_asked_ = now;
+      time_->ask([this](const absl::StatusOr<Tso>& answer) {
+        oracle_asked_.reset();
+        oracle_trouble_ = answer.ok() ? "" : std::string(answer.status().message());
+      });
+    } else if (now - *oracle_asked_ > kOracleSilence && oracle_trouble_.empty()) {
+      oracle_trouble_ = "it doesn't answer";
+    }
+  }
+  health_.report(Health::Trouble::log_read_only,
+                 ingest_->read_only() ? "the log is read-only: " + ingest_->failure_text() : "", now);
+  health_.report(Health::Trouble::no_space,
+                 ingest_->append_refused().empty() ? "" : "writes are refused: " + ingest_->append_refused(), now);
+  health_.report(Health::Trouble::oracle,
+                 oracle_trouble_.empty() ? "" : "the oracle gives no timestamps: " + oracle_trouble_, now);
+}
+
+std::string Pump::not_ready() const {
+  std::string text = health_.text(clock_.now());
+  if (state_ == NodeState::online) return text;
+  std::string state = fmt::format("not online: {}", to_string(state_));
+  if (state_ == NodeState::closing) state += fmt::format(", waits for {}", close_waits_for());
+  return text.empty() ? state : state + "; " + text;
 }
 
 void Pump::ask_before_first_pull() {
@@ -199,6 +245,7 @@ void Pump::say_what_close_waits_for() {
 void Pump::move_to(NodeState state) {
   spdlog::info("state changes before={} now={}", to_string(state_), to_string(state));
   state_ = state;
+  state_since_ = clock_.wall_now();
   ingest_->set_state(state);
 }
 
@@ -253,7 +300,8 @@ absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
   if (hello.cluster_id != 0 && hello.cluster_id != meta().cluster_id)
     return absl::FailedPreconditionError(
         fmt::format("cluster ID are mismatch, {} vs {}", hello.cluster_id, meta().cluster_id));
-  SLUICE_RETURN_IF_ERROR(agree_on_time(hello));
+  if (hello.role == net::PeerRole::writer)
+    SLUICE_RETURN_IF_ERROR(time_->check(hello.time_source, order_->sorter().nothing_admitted()));
   net::Welcome welcome;
   welcome.cluster_id = meta().cluster_id;
   welcome.time_source = time_->source();
@@ -263,23 +311,11 @@ absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
   return welcome;
 }
 
-absl::Status Pump::agree_on_time(const net::Hello& hello) {
-  const bool log_is_empty = order_->sorter().nothing_admitted();
-  switch (hello.role) {
-    case net::PeerRole::puller:
-      return absl::OkStatus();
-    case net::PeerRole::oracle_client:
-      return time_->declare(net::TimeSource::embedded, log_is_empty);
-    case net::PeerRole::writer:
-      break;
-  }
-  if (hello.time_source != net::TimeSource::unspecified) return time_->declare(hello.time_source, log_is_empty);
-  // Records come now, and they need a time source.
-  return time_->source() == net::TimeSource::unspecified ? time_->declare(net::TimeSource::embedded, log_is_empty)
-                                                         : absl::OkStatus();
-}
-
 void Pump::on_write(const net::PeerPtr& peer, uint64_t first, std::string run) {
+  // Records need a time source; a hello alone decides none.
+  if (const absl::Status settled = time_->settle(peer->hello().time_source, order_->sorter().nothing_admitted());
+      !settled.ok())
+    return peer->close(settled);
   ingest_->on_write(peer, first, std::move(run));
 }
 

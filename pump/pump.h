@@ -21,6 +21,7 @@
 #include "pump/commit_order.h"
 #include "pump/data_folder.h"
 #include "pump/durable_relay.h"
+#include "pump/health.h"
 #include "pump/ingest.h"
 #include "pump/metrics.h"
 #include "pump/pull_service.h"
@@ -81,6 +82,10 @@ class Pump final : private net::NodeService {
   // Decides the end once nothing is admitted, open, queued or unacked: prewrites are refused since `closing`.
   void end_if_nothing_is_open();
   [[nodiscard]] bool ready_to_stop() const;
+  // Once a second: asks the oracle whether it still answers, looks whether space is back, and tells health_.
+  void examine_health();
+  // Why the pump isn't ready; empty: it is.
+  [[nodiscard]] std::string not_ready() const;
   // What a pump that is closing waits for, as one line; empty: nothing more.
   [[nodiscard]] std::string close_waits_for() const;
   void say_what_close_waits_for();
@@ -91,7 +96,6 @@ class Pump final : private net::NodeService {
 
   // NodeService, on the loop.
   absl::StatusOr<net::Welcome> on_hello(const net::Hello& hello) override;
-  [[nodiscard]] absl::Status agree_on_time(const net::Hello& hello);
   void on_write(const net::PeerPtr& peer, uint64_t first, std::string run) override;
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request) override;
   void on_credit(const net::PeerPtr& peer, uint64_t bytes) override;
@@ -125,6 +129,11 @@ class Pump final : private net::NodeService {
   std::unique_ptr<net::Server> server_;
 
   NodeState state_ = NodeState::online;  // the loop's
+  std::chrono::system_clock::time_point state_since_;
+  Health health_;
+  std::chrono::steady_clock::time_point examined_{};
+  std::optional<std::chrono::steady_clock::time_point> oracle_asked_;  // and not answered
+  std::string oracle_trouble_;
   std::chrono::steady_clock::time_point leaving_since_;
   std::optional<CommitTs> end_ts_;  // decided while closing
   std::string close_said_;

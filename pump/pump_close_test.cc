@@ -56,6 +56,21 @@ TEST_F(PumpClose, SendsNoEndWhileAnAdmittedPrewriteIsNotDurable) {
   EXPECT_EQ(end_state(), NodeState::offline);
 }
 
+TEST_F(PumpClose, TellsAFailedLogInReadinessStatusAndMetrics) {
+  start_on_gated_disk();
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  ASSERT_TRUE(writer.prewrite(10, "a").ok());
+  disk.gate.shut();
+  auto prewrite = writer.prewrite_later(30, "in flight");
+  disk.gate.wait_for_arrival();
+  disk.disk.inject(storage::SimulatedDisk::Call::write_durable, 0,
+                   {.effect = storage::SimulatedDisk::Effect::io_error, .sticky = true});
+  disk.gate.open();
+  while (http("GET /readyz").find("the log is read-only") == std::string::npos) pump->run_tick_for_test();
+  EXPECT_THAT(http("GET /status"), HasSubstr(R"("ErrMsg":"the log is read-only)"));
+  EXPECT_THAT(http("GET /metrics"), HasSubstr("binlog_pump_storage_error_count{type=\"write_binlog\"} 1"));
+}
+
 TEST_F(PumpClose, GoesOfflineAtOnceWhenNothingWasEverWritten) {
   start("writer");
   EXPECT_THAT(http("PUT /state/pump-1/close"), HasSubstr("success"));

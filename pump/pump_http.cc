@@ -29,11 +29,7 @@ net::HttpRoutes Pump::routes() {
              [](const net::HttpRequest&) { return net::HttpResponse{.content_type = kJson, .body = "null\n"}; });
   routes.add("GET", "/healthz", [](const net::HttpRequest&) { return net::HttpResponse{.body = "ok\n"}; });
   routes.add("GET", "/readyz", [this](const net::HttpRequest&) {
-    if (ingest_->read_only())
-      return net::HttpResponse{.status = 503,
-                               .body = fmt::format("the log is read-only: {}\n", ingest_->failure_text())};
-    if (state_ != NodeState::online)
-      return net::HttpResponse{.status = 503, .body = fmt::format("not online: {}\n", to_string(state_))};
+    if (const std::string why = not_ready(); !why.empty()) return net::HttpResponse{.status = 503, .body = why + "\n"};
     return net::HttpResponse{.body = "ok\n"};
   });
   routes.add("GET", "/metrics", [this](const net::HttpRequest&) { return metrics_.page(snapshot()); });
@@ -69,6 +65,8 @@ PumpStatus Pump::status() {
   s.replay_ignored = order_->replay_ignored();
   s.waiting_for = state_ == NodeState::closing ? close_waits_for() : order_->explain();
   s.failure = ingest_->failure_text();
+  s.trouble = health_.text(clock_.now());
+  s.state_since_ms = std::chrono::duration_cast<std::chrono::milliseconds>(state_since_.time_since_epoch()).count();
   s.pullers = pulls_->pullers();
   s.numbers = snapshot();
   return s;
@@ -92,7 +90,7 @@ MetricsSnapshot Pump::snapshot() const {
     s.disk_capacity_bytes = space.capacity;
     s.disk_available_bytes = space.available;
   }
-  s.read_only = ingest_->read_only();
+  s.log_errors = health_.episodes(Health::Trouble::log_read_only) + health_.episodes(Health::Trouble::no_space);
   return s;
 }
 

@@ -18,7 +18,11 @@ class StoppableOracle final : public Oracle {
  public:
   void take(uint32_t count, Answer answer) override {
     const std::lock_guard lock(mutex_);
-    if (!stopped_) return answer(Tso(std::exchange(next_, next_ + count)));
+    if (!stopped_) {
+      ++answered_;
+      changed_.notify_all();
+      return answer(Tso(std::exchange(next_, next_ + count)));
+    }
     ++refused_;
     changed_.notify_all();
     answer(absl::DeadlineExceededError("no timestamp within 5000 ms"));
@@ -30,7 +34,11 @@ class StoppableOracle final : public Oracle {
   void stop(bool stopped) {
     const std::lock_guard lock(mutex_);
     stopped_ = stopped;
-    refused_ = 0;
+    refused_ = answered_ = 0;
+  }
+  [[nodiscard]] bool wait_until_answered() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return answered_ > 0; });
   }
   [[nodiscard]] bool wait_until_refused(int times) {
     std::unique_lock lock(mutex_);
@@ -42,7 +50,7 @@ class StoppableOracle final : public Oracle {
   std::condition_variable changed_;
   uint64_t next_ = 1000;
   bool stopped_ = false;
-  int refused_ = 0;
+  int refused_ = 0, answered_ = 0;
 };
 
 struct PumpOracle : PumpFixture {
@@ -69,6 +77,21 @@ TEST_F(PumpOracle, TakesACommitOnceTheOracleAnswersAgainRatherThanRefusingItForG
   ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
   EXPECT_TRUE(outcome.get().ok());
   EXPECT_THAT(pull(commit).transactions, ElementsAre(Served{commit, start, "pay 100"}));
+}
+
+TEST_F(PumpOracle, IsNotReadyWhileTheOracleGivesNoTimestamps) {
+  start_with_oracle();
+  EXPECT_THAT(http("GET /readyz"), HasSubstr("200 OK"));
+  oracle.stop(true);
+  ASSERT_TRUE(oracle.wait_until_refused(1));  // the pump looks once a second
+  pump->run_tick_for_test();
+  EXPECT_THAT(http("GET /readyz"),
+              testing::AllOf(HasSubstr("503"), HasSubstr("no timestamp within 5000 ms, since 0 s")));
+  EXPECT_THAT(http("GET /status"), HasSubstr(R"("ErrMsg":"the oracle gives no timestamps)"));
+  oracle.stop(false);
+  ASSERT_TRUE(oracle.wait_until_answered());
+  pump->run_tick_for_test();
+  EXPECT_THAT(http("GET /readyz"), HasSubstr("200 OK"));
 }
 
 TEST_F(PumpOracle, StillRefusesForGoodWhatLiesAboveAFreshAnswer) {

@@ -96,6 +96,37 @@ TEST_F(PumpTest, PublishesNothingOfItsClockBeforeTheFirstWriterHasDeclaredItsTim
   EXPECT_EQ(pump->meta().time, TimeSource::writer);
 }
 
+TEST_F(PumpTest, LetsNoHelloDecideItsTimeSourceButTheFirstRecord) {
+  start();
+  EXPECT_GT(take_ts(), 0u);  // of a stranger who asks for a timestamp
+  EXPECT_TRUE(TestWriter(loop, pump->port(), TimeSource::unspecified).finish().ok());
+  EXPECT_TRUE(TestWriter(loop, pump->port(), TimeSource::writer).finish().ok());
+  EXPECT_EQ(pump->meta().time, TimeSource::unspecified);
+  restart();
+  EXPECT_EQ(pump->meta().time, TimeSource::unspecified);
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.prewrite(10, "recorded long ago").ok());
+  EXPECT_EQ(pump->meta().time, TimeSource::writer);
+}
+
+TEST_F(PumpTest, TakesEmbeddedTimeAtTheFirstRecordOfAWriterThatDeclaresNothing) {
+  start();
+  TestWriter late(loop, pump->port(), TimeSource::writer);
+  TestWriter writer(loop, pump->port(), TimeSource::unspecified);
+  EXPECT_TRUE(writer.prewrite(take_ts(), "now").ok());
+  EXPECT_EQ(pump->meta().time, TimeSource::embedded);
+  EXPECT_THAT(std::string(message_of(late.prewrite(10, "a"))), HasSubstr("embedded, not writer"));
+}
+
+TEST_F(PumpTest, LeavesNothingInAFreshFolderWhenItsPortIsInUse) {
+  start();
+  PumpOptions second = options("pump-2");
+  second.addr = fmt::format("127.0.0.1:{}", pump->port());
+  const auto refused = Pump::start(second, clock);
+  EXPECT_THAT(std::string(message_of(refused.status())), HasSubstr("in use"));
+  EXPECT_FALSE(std::filesystem::exists(second.data_dir));
+}
+
 TEST_F(PumpTest, RefusesWriterTimeOnceItKeepsItsOwn) {
   start("embedded");
   TestWriter writer(loop, pump->port(), TimeSource::writer);

@@ -43,7 +43,7 @@ std::string status_json(const PumpStatus& s) {
   page["status"] = json::object{{s.node_id, node}};
   page["CommitTS"] = s.commit_ts;
   page["Checkpoint"] = json::object{};
-  page["ErrMsg"] = "";
+  page["ErrMsg"] = s.trouble;
   return json::serialize(page) + "\n";
 }
 
@@ -58,6 +58,8 @@ std::string detail_json(const PumpStatus& s) {
   page["data_dir"] = s.data_dir;
   page["resolved_ts"] = n.resolved_ts;
   page["waiting_for"] = s.waiting_for;
+  page["state_since_ms"] = s.state_since_ms;
+  page["error"] = s.trouble;
   page["read_only"] = s.failure;
   page["open_transactions"] = n.open;
   page["pending_commits"] = n.pending;

@@ -23,6 +23,8 @@ struct PumpStatus {
   uint64_t replay_ignored = 0;
   std::string waiting_for;  // one line
   std::string failure;      // why the log is read-only; empty: it isn't
+  std::string trouble;      // what keeps it from being ready, each since when; empty: nothing
+  int64_t state_since_ms = 0;
   std::vector<PullService::PullerStatus> pullers;
   MetricsSnapshot numbers;
 };

@@ -24,9 +24,12 @@ class Timekeeper {
   [[nodiscard]] net::TimeSource source() const { return folder_.meta().time; }
   // False in writer time, and while nothing is decided: then only records tell time.
   [[nodiscard]] bool has_oracle() const;
-  // Decides an undecided source durably. FAILED_PRECONDITION when it is decided otherwise, or a pump with records in
-  // its log is asked for writer time.
-  [[nodiscard]] absl::Status declare(net::TimeSource source, bool log_is_empty);
+  // Whether a writer that declares `declared` in its hello may stay; decides nothing. FAILED_PRECONDITION when the
+  // source is another, or writer time is asked of a pump with records in its log.
+  [[nodiscard]] absl::Status check(net::TimeSource declared, bool log_is_empty) const;
+  // A record of such a writer comes: decides an undecided source durably, writer time if that was declared, else
+  // embedded.
+  [[nodiscard]] absl::Status settle(net::TimeSource declared, bool log_is_empty);
 
   [[nodiscard]] Tso newest() const { return newest_; }
   // May answer before it returns; then newest() has been raised. Not to be called without an oracle.
