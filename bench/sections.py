@@ -85,10 +85,10 @@ def storage(folder, seconds):
 
 # pump: the same load generator against our pump and against a bare program that speaks the same frames.
 
-def start_pump(stack, folder):
-    data = stack.enter_context(Folder(folder / "pump"))
+def start_pump(stack, folder, name="pump", time=("--time", "embedded")):
+    data = stack.enter_context(Folder(folder / name))
     port = free_port()
-    pump = Program("pump", [BIN / "pump", "--addr", f"127.0.0.1:{port}", "--data-dir", data / "data", "--time", "embedded"], data / "log")
+    pump = Program(name, [BIN / "pump", "--addr", f"127.0.0.1:{port}", "--data-dir", data / "data", "--node-id", name, *time], data / "log")
     stack.callback(pump.kill)
     pump.start().wait_ready(lambda: http_get(port, "/healthz")[0] == 200, 60, "it is healthy")
     return f"127.0.0.1:{port}"
@@ -213,4 +213,35 @@ def merge(folder, seconds):
     ]
 
 
-SECTIONS = {"storage": storage, "pump": pump, "merge": merge}
+# end-to-end, as far as the pumps: from a writer's sending its commit to a puller's having the transaction, at a light load.
+
+class VisibleRow(Row):
+    RATE = 500  # transactions a second, open loop
+
+    def __init__(self, folder, seconds, pumps, percentile, figure):
+        super().__init__("end-to-end", f"commit to served, {pumps} pump{'s' if pumps > 1 else ''}, {percentile}", "µs", 1.0,
+                         "the figure aimed at", "lower")
+        self.folder, self.seconds, self.pumps, self.percentile, self.figure = folder, seconds, pumps, percentile, figure
+
+    def prepare(self):
+        first = start_pump(self.stack, self.folder, "pump-1")
+        others = [start_pump(self.stack, self.folder, f"pump-{i + 2}", ("--oracle", first)) for i in range(self.pumps - 1)]
+        self.addresses = ",".join([first, *others])
+
+    def ours(self):
+        result = run_json(BIN / "loadgen", "mixed", "--pumps", self.addresses, "--rate", self.RATE, "--seconds", self.seconds,
+                          "--payload-bytes", 200, "--json")
+        if result["visible_us"]["count"] != result["commits"]:
+            raise Failure(f"{result['visible_us']['count']} of {result['commits']} commits were timed")
+        return result["visible_us"][self.percentile]
+
+    def theirs(self):
+        return self.figure
+
+
+def end_to_end(folder, seconds):
+    return [VisibleRow(folder, seconds, pumps, percentile, figure)
+            for pumps in (1, 3) for percentile, figure in (("p50", 1500), ("p99", 5000))]
+
+
+SECTIONS = {"storage": storage, "pump": pump, "merge": merge, "end-to-end": end_to_end}

@@ -89,6 +89,13 @@ class LoadgenTest(unittest.TestCase):
         pulled, _ = self.loadgen("pull")
         self.assertEqual(pulled["transactions"], verified["transactions"] + verified["others"])
 
+    def test_a_mixed_load_is_verified_and_timed_while_it_runs(self):
+        self.start_pumps(2)
+        mixed, _ = self.loadgen("mixed", "--seed", SEED, "--rate", 500, "--seconds", 2, "--connections", 3, "--payload-bytes", 100)
+        self.assertEqual(mixed["served"], mixed["commits"] + 3)  # and a summary a worker
+        self.assertEqual(mixed["visible_us"]["count"], mixed["commits"])
+        self.loadgen("verify", "--seed", SEED)
+
     def test_large_transactions_travel_in_parts(self):
         self.start_pumps(1)
         self.loadgen("write", "--seed", SEED, "--transactions", 6, "--in-flight", 3, "--payload-bytes", 5_000_001)

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -208,6 +209,72 @@ absl::Status run_pull_command(const Settings& s) {
   return absl::OkStatus();
 }
 
+// What the puller of a mixed load saw; its thread's until it has ended.
+struct Seen {
+  RunChecker checker;
+  Histogram visible;  // from a commit's sending to its being served here
+  uint64_t not_timed = 0;
+};
+
+void print_mixed(const Settings& s, const WriteOptions& options, const LaneTeam& team, const LaneTeam::Look& look,
+                 const Seen& seen, const absl::Status& status) {
+  if (s.json) {
+    fmt::print("{{\"command\":\"mixed\",\"ok\":{},{},\"served\":{},\"visible_us\":{},\"not_timed\":{},{}}}\n",
+               status.ok(), write_json_fields(options, team.run(), look), seen.checker.transactions(),
+               latency_json(seen.visible), seen.not_timed, faults_json(seen.checker));
+    return;
+  }
+  fmt::print("{}{}", write_text(options, team.run(), look), latency_line("visible", seen.visible));
+  for (const Fault& fault : seen.checker.faults()) fmt::print("{}: {}\n", to_string(fault.kind), fault.text);
+}
+
+absl::Status run_mixed(const Settings& s) {
+  CommitTimes times(s.connections);
+  WriteOptions options = write_options(s);
+  options.commit_times = &times;
+  LaneTeam team(options);
+  SLUICE_RETURN_IF_ERROR(team.start());
+  Seen seen{.checker = RunChecker(s.seed, s.pumps), .visible = {}};
+  PullTotals totals;
+  std::atomic<uint64_t> served{0};  // of this run
+  const PullCallbacks callbacks{
+      .on_transaction =
+          [&](size_t pump, CommitTs commit, StartTs start, ByteSpan payload) {
+            const auto whose = seen.checker.on_transaction(pump, commit, start, payload);
+            if (!whose || whose->run != team.run()) return;
+            ++served;
+            if (whose->kind != PayloadKind::transaction) return;
+            const auto sent = times.sent(whose->worker, whose->sequence);
+            if (!sent) return void(++seen.not_timed);
+            seen.visible.add(std::chrono::steady_clock::now() - *sent);
+          },
+      .on_resolved = [&](size_t pump, ResolvedTs ts) { seen.checker.on_resolved(pump, ts); },
+      .on_gap = [&](size_t pump, const std::string& text) { seen.checker.on_gap(pump, text); }};
+  PullOptions pull = pull_options(s, Tso());
+  pull.after = CommitTs(team.run());
+  std::atomic<uint64_t> expected{UINT64_MAX};  // served when all is written: what was committed, and a summary a worker
+  std::atomic<bool> give_up{false};
+  absl::Status pulled;
+  std::thread puller([&] {
+    pulled = run_pull(pull, callbacks, totals, [&](Seconds) { return !give_up && served < expected; });
+  });
+  absl::Status status = watch(team, s);
+  const LaneTeam::Look look = team.look();
+  expected = look.totals.commits + options.connections;
+  const TimePoint written = std::chrono::steady_clock::now();
+  while (status.ok() && served < expected &&
+         std::chrono::steady_clock::now() - written < options.give_up_after)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  give_up = true;
+  puller.join();
+  if (status.ok()) status = pulled;
+  seen.checker.finish();
+  if (status.ok() && seen.checker.fault_count() != 0)
+    status = absl::DataLossError(fmt::format("{} faults in what was served", seen.checker.fault_count()));
+  print_mixed(s, options, team, look, seen, status);
+  return status;
+}
+
 std::vector<Option> common_options(Settings& s) {
   return {
       {.key = "", .flag = "pumps", .field = &s.pumps, .help = "HOST:PORT of each pump, comma-separated"},
@@ -318,6 +385,7 @@ std::span<const Command> commands() {
       {"write", "Writes transactions to pumps and measures throughput and latency.", run_write},
       {"verify", "Pulls what a seed wrote; fails on anything lost, repeated, reordered or altered.", run_verify},
       {"pull", "Pulls from pumps and measures.", run_pull_command},
+      {"mixed", "Writes and pulls at once, verifies, and measures how long a commit takes to be served.", run_mixed},
   };
   return kCommands;
 }

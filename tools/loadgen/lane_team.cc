@@ -47,7 +47,8 @@ absl::Status LaneTeam::start() {
                      .transactions = options_.transactions / options_.connections +
                                      (i < options_.transactions % options_.connections ? 1 : 0),
                      .rate = options_.rate / options_.connections,
-                     .give_up_after = options_.give_up_after};
+                     .give_up_after = options_.give_up_after,
+                     .commit_times = options_.commit_times};
     lanes_.push_back(
         std::make_unique<WriteLane>(lane, content_, *loops_[i % loops_.size()],
                                     [this, pump = lane.pump](const absl::Status& status) { on_done(pump, status); }));

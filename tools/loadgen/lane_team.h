@@ -32,6 +32,7 @@ struct WriteOptions {
   uint64_t transactions = 0;  // of all lanes; 0: until stopped
   double rate = 0;            // of all lanes, a second; 0: as fast as acked
   std::chrono::milliseconds give_up_after{60'000};
+  CommitTimes* commit_times = nullptr;  // noted when set; outlives the team
 };
 
 // One timestamp of a pump's oracle; `run` of a write, or what a puller must reach.

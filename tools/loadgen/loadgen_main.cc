@@ -23,7 +23,8 @@ constexpr std::string_view kUsage =
     "loadgen: load for pumps, and the check that they kept all of it\n\n"
     "usage: loadgen write   writes transactions and measures\n"
     "       loadgen verify  pulls what a seed wrote; fails on anything lost, repeated, reordered or altered\n"
-    "       loadgen pull    pulls and measures\n\n"
+    "       loadgen pull    pulls and measures\n"
+    "       loadgen mixed   writes and pulls at once: verifies, and measures how long a commit takes to be served\n\n"
     "loadgen COMMAND --help shows a command's options.\n";
 
 extern "C" void on_stop_signal(int) {

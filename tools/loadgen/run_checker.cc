@@ -51,18 +51,20 @@ void RunChecker::on_gap(size_t pump, std::string_view text) {
   add_fault(FaultKind::lost, fmt::format("{}: the pump itself reports a gap: {}", pumps_[pump].name, text));
 }
 
-void RunChecker::on_transaction(size_t pump, CommitTs commit, StartTs start, ByteSpan payload) {
+std::optional<PayloadHeader> RunChecker::on_transaction(size_t pump, CommitTs commit, StartTs start, ByteSpan payload) {
   check_place(pump, commit);
   const auto header = content_.check(payload);
   if (absl::IsNotFound(header.status())) {
     ++foreign_;
-    return;
+    return std::nullopt;
   }
   ++transactions_;
   payload_bytes_ += payload.size();
-  if (!header.ok())
-    return add_fault(FaultKind::altered, fmt::format("{}: transaction of commit ts {}: {}", pumps_[pump].name, commit,
-                                                     message_of(header.status())));
+  if (!header.ok()) {
+    add_fault(FaultKind::altered, fmt::format("{}: transaction of commit ts {}: {}", pumps_[pump].name, commit,
+                                              message_of(header.status())));
+    return std::nullopt;
+  }
   const std::string who = fmt::format("run {} worker {}", header->run, header->worker);
   auto [found, is_new] = runs_[header->run].try_emplace(header->worker);
   Worker& worker = found->second;
@@ -92,6 +94,7 @@ void RunChecker::on_transaction(size_t pump, CommitTs commit, StartTs start, Byt
       break;
   }
   worker.faults += fault_count_ - faults_before;
+  return *header;
 }
 
 void RunChecker::take(Worker& worker, const PayloadHeader& header, CommitTs commit, const std::string& who) {

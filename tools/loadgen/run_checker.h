@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,8 @@ class RunChecker {
 
   RunChecker(uint64_t seed, std::vector<std::string> pumps);
 
-  void on_transaction(size_t pump, CommitTs commit, StartTs start, ByteSpan payload);
+  // Whose it is, when it is this seed's and unaltered.
+  std::optional<PayloadHeader> on_transaction(size_t pump, CommitTs commit, StartTs start, ByteSpan payload);
   void on_resolved(size_t pump, ResolvedTs ts);
   void on_gap(size_t pump, std::string_view text);
   // Once all has been served: what is missing is lost.

@@ -248,6 +248,7 @@ void WriteLane::give_commit_ts(const net::TsoRange& range) {
     if (transaction.kind == PayloadKind::transaction) {
       summary_.fold += fold_transaction(transaction.sequence, transaction.start, transaction.commit);
       summary_.last_commit = transaction.commit.value;
+      if (options_.commit_times != nullptr) options_.commit_times->note(options_.worker, transaction.sequence, now);
     }
     steps_.push(id, StepKind::commit, 1, kRecordHeaderBytesMin + 8);
   }

@@ -22,6 +22,7 @@
 #include "net/event_loop.h"
 #include "net/oracle_client.h"
 #include "net/reconnect.h"
+#include "tools/loadgen/commit_times.h"
 #include "tools/loadgen/content.h"
 #include "tools/loadgen/histogram.h"
 #include "tools/loadgen/step_queue.h"
@@ -45,6 +46,7 @@ struct LaneOptions {
   double rate = 0;            // transactions begun a second, in an open loop; 0: closed
   std::chrono::milliseconds give_up_after{60'000};
   bool write_summary = true;
+  CommitTimes* commit_times = nullptr;  // noted when set
 };
 
 struct LaneTotals {
