@@ -31,7 +31,7 @@ struct Found {
 
 class Recovery {
  public:
-  Recovery(Disk& disk, const fs::path& dir, const Log::Replay& replay) : disk_(disk), dir_(dir), replay_(replay) {}
+  Recovery(Disk& disk, const fs::path& dir, const Replay& replay) : disk_(disk), dir_(dir), replay_(replay) {}
 
   absl::StatusOr<RecoveredLog> run() {
     SLUICE_RETURN_IF_ERROR(disk_.sync_dir(dir_));
@@ -205,7 +205,7 @@ class Recovery {
 
   Disk& disk_;
   const fs::path& dir_;
-  const Log::Replay& replay_;
+  const Replay& replay_;
   std::vector<Found> active_;
   RecoveredLog log_;
 };
@@ -224,7 +224,7 @@ LogIdentity identity_of(const RecoveredLog& log, uint64_t fresh_birth_id) {
   return identity;
 }
 
-absl::StatusOr<RecoveredLog> recover_log(Disk& disk, const fs::path& dir, const Log::Replay& replay) {
+absl::StatusOr<RecoveredLog> recover_log(Disk& disk, const fs::path& dir, const Replay& replay) {
   return Recovery(disk, dir, replay).run();
 }
 

@@ -17,8 +17,9 @@
 #include <absl/status/statusor.h>
 
 #include "storage/disk.h"
-#include "storage/log.h"
+#include "storage/durable_run.h"
 #include "storage/log_identity.h"
+#include "storage/log_options.h"
 #include "storage/log_writer.h"
 #include "storage/segment_directory.h"
 
@@ -54,6 +55,6 @@ struct RecoveredLog {
 [[nodiscard]] LogIdentity identity_of(const RecoveredLog& log, uint64_t fresh_birth_id);
 
 [[nodiscard]] absl::StatusOr<RecoveredLog> recover_log(Disk& disk, const std::filesystem::path& dir,
-                                                       const Log::Replay& replay);
+                                                       const Replay& replay);
 
 }  // namespace sluice::storage

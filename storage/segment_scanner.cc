@@ -48,7 +48,7 @@ absl::Status SegmentScanner::check_order(const BatchHeader& batch, const Result&
   return absl::OkStatus();
 }
 
-absl::StatusOr<SegmentScanner::Result> SegmentScanner::scan(uint32_t until, const Log::Replay& replay) {
+absl::StatusOr<SegmentScanner::Result> SegmentScanner::scan(uint32_t until, const Replay& replay) {
   Result result{.next_batch_sequence = header_.first_batch_sequence,
                 .last_hash = header_.previous_hash,
                 .durable = header_.previous_end,

@@ -12,7 +12,7 @@
 
 #include "storage/batch_format.h"
 #include "storage/disk.h"
-#include "storage/log.h"
+#include "storage/durable_run.h"
 #include "storage/segment_format.h"
 
 namespace sluice::storage {
@@ -30,7 +30,7 @@ class SegmentScanner {
     absl::Status stopped_because;  // why there is no good batch at `end`; OK at the segment's end or at `until`
   };
   // Visits good batches up to `until` (exclusive), where one must end.
-  [[nodiscard]] absl::StatusOr<Result> scan(uint32_t until, const Log::Replay& replay);
+  [[nodiscard]] absl::StatusOr<Result> scan(uint32_t until, const Replay& replay);
 
   struct Remains {
     bool zero = true;     // nothing was ever written
