@@ -2,7 +2,9 @@
 """Holds every #include of ours against the DEPS that each room's CMakeLists.txt declares.
 
 A room may include its own headers, those of the rooms in its DEPS, and of the rooms that those pass on (DEPS are public).
-storage and net never meet, pump and drainer never meet, nothing includes tools, tests or bench, and there are no cycles.
+storage and net never meet, pump and drainer never meet, nothing includes tools, tests or bench. Neither rooms nor files
+depend on each other in a circle (a .h and its .cc count as one). Every library or program of a production folder is a room.
+A third-party library whose types could spread stays in its adapters.
 """
 import pathlib
 import re
@@ -16,6 +18,27 @@ NEVER_MEET = (("storage", "net"), ("net", "storage"), ("pump", "drainer"), ("dra
 
 ROOM = re.compile(r"sluice_room\s*\(([^)]*)\)", re.S)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.M)
+BARE_TARGET = re.compile(r"^\s*add_(?:library|executable)\s*\(\s*(\S+)", re.M)
+# Third-party header -> the files, or folders, that may name it.
+ADAPTERS = {
+    "mysql.h": ("drainer/sinks/mysql/mysql_connection.cc",),
+    "mysqld_error.h": ("drainer/sinks/mysql/",),
+    "errmsg.h": ("drainer/sinks/mysql/",),
+    "liburing.h": ("storage/",),
+    "librdkafka/": ("drainer/sinks/kafka/",),
+    "isa-l.h": ("drainer/sinks/file/binlog_file_format.cc",),
+    "zstd.h": ("drainer/schema/compression.cc", "tools/byte_source", "_test.cc"),
+    "xxhash.h": ("base/checksum.cc",),
+    "CLI/": ("base/options.cc",),
+    "toml++/": ("base/options.cc",),
+    "boost/beast/": ("net/http",),
+    "boost/asio/": ("net/", "tools/", "tests/", "_test.cc", "_test.h"),
+    "openssl/": ("net/", "tests/"),
+    "gtest/": ("_test.cc", "_test.h", "_fixture.h", "_e2e.cc", "testing/"),
+    "gmock/": ("_test.cc", "_test.h", "_fixture.h", "_e2e.cc", "testing/"),
+    "benchmark/": ("bench/",),
+}
 KEYWORDS = {"NAME", "DEPS", "LIBS", "MAINS", "PCH", "SOURCES"}
 
 
@@ -39,6 +62,7 @@ class House:
         """cmake_texts: folder -> CMakeLists text; sources: path -> text. Paths are relative to the root, with slashes."""
         self.rooms = {folder: room for folder, text in cmake_texts.items() if (room := parse_room(text))}
         self.folder_of = {name: folder for folder, (name, _) in self.rooms.items()}
+        self.cmake_texts = cmake_texts
         self.sources = sources
 
     def room_folder(self, path):
@@ -61,11 +85,51 @@ class House:
             if name in self.reachable(name):
                 found.append(f"{folder}/CMakeLists.txt: {name} depends on itself through its DEPS")
             found += [f"{folder}/CMakeLists.txt: DEPS names {d}, no such room" for d in deps if d not in self.folder_of]
+        for folder, text in sorted(self.cmake_texts.items()):
+            if folder.split("/")[0] not in NEVER_INCLUDED:
+                found += [f"{folder}/CMakeLists.txt: {target} belongs to no room; declare it with sluice_room"
+                          for target in BARE_TARGET.findall(text)]
         for path, text in sorted(self.sources.items()):
             for include in INCLUDE.findall(text):
                 if problem := self.problem(path, include):
                     found.append(f"{path}: includes \"{include}\": {problem}")
+            for include in ANGLED.findall(text):
+                if problem := self.third_party_problem(path, include):
+                    found.append(f"{path}: includes <{include}>: {problem}")
+        found += [f"{' -> '.join(cycle)}: these files include each other in a circle" for cycle in self.file_cycles()]
         return found
+
+    @staticmethod
+    def third_party_problem(path, include):
+        if "/" in include and include.split("/")[0] in TOP and not include.startswith("benchmark/"):
+            return "our own headers are written in quotes"
+        for header, adapters in ADAPTERS.items():
+            if include.startswith(header) and not any(path.startswith(a) or path.endswith(a) or f"/{a}" in path for a in adapters):
+                return f"{header} stays in {', '.join(adapters)}"
+        return None
+
+    def file_cycles(self):
+        """Each circle once, as the list of its units; a unit is a .h with its .cc. Programs and tests are ends, not parts."""
+        graph = {}
+        for path, text in self.sources.items():
+            unit = path.rpartition(".")[0]
+            if not unit.endswith(("_test", "_main")):
+                graph.setdefault(unit, set()).update(i.rpartition(".")[0] for i in INCLUDE.findall(text))
+        cycles, done = [], set()
+
+        def visit(unit, trail):
+            if unit in trail:
+                cycle = trail[trail.index(unit):]
+                if not any(set(cycle) == set(c) for c in cycles):
+                    cycles.append(cycle)
+            elif unit not in done:
+                for other in sorted(graph.get(unit, set()) - {unit}):
+                    visit(other, [*trail, unit])
+                done.add(unit)
+
+        for unit in sorted(graph):
+            visit(unit, [])
+        return cycles
 
     def problem(self, path, include):
         if include.endswith((".pb.h", "_generated.h")):
@@ -73,14 +137,15 @@ class House:
         top = include.split("/")[0]
         if top not in TOP:
             return "write includes from the root of the project"
-        here, there = self.room_folder(path), self.room_folder(include)
-        if here == there or not there:
+        here, there, here_top = self.room_folder(path), self.room_folder(include), path.split("/")[0]
+        if top in NEVER_INCLUDED:
+            return None if here_top == top else f"{top} may not be included"
+        if not there:
+            return f"{include.rpartition('/')[0]} is no room"
+        if here == there:
             return None
-        if there.split("/")[0] in NEVER_INCLUDED:
-            return f"{there} may not be included"
-        here_top = path.split("/")[0]
-        if (here_top, there.split("/")[0]) in NEVER_MEET:
-            return f"{here_top} and {there} never meet"
+        if (here_top, top) in NEVER_MEET:
+            return f"{here_top} and {top} never meet"
         if here not in self.rooms:
             return None if here_top in NEVER_INCLUDED else f"{here or path} is no room"
         name = self.rooms[here][0]
@@ -123,6 +188,27 @@ class Floors(unittest.TestCase):
     def test_a_cycle_is_found(self):
         house = self.small({"base": "sluice_room(NAME base DEPS pump)"})
         self.assertTrue(any("itself" in v for v in house.violations()))
+
+    def test_tests_and_benchmarks_are_never_included(self):
+        for include in ("tests/x.h", "bench/y.h", "tools/z.h"):
+            self.assertIn("may not be included", self.small(base__a=f'#include "{include}"\n').violations()[0])
+
+    def test_a_folder_that_is_no_room_is_found(self):
+        self.assertIn("ctl is no room", self.small(base__a='#include "ctl/x.h"\n').violations()[0])
+
+    def test_an_own_header_in_angle_brackets_is_found(self):
+        self.assertIn("in quotes", self.small(base__a="#include <net/y.h>\n").violations()[0])
+
+    def test_a_target_without_a_room_is_found(self):
+        self.assertIn("belongs to no room", self.small({"pump/x": "add_library(extra STATIC a.cc)"}).violations()[0])
+
+    def test_a_third_party_header_outside_its_adapter_is_found(self):
+        self.assertIn("stays in", self.small(pump__a="#include <mysql.h>\n").violations()[0])
+
+    def test_files_that_include_each_other_in_a_circle_are_found(self):
+        house = House({"net": "sluice_room(NAME net)"},
+                      {"net/a.h": '#include "net/b.h"', "net/b.h": "", "net/b.cc": '#include "net/a.h"'})
+        self.assertIn("in a circle", house.violations()[0])
 
 
 if __name__ == "__main__":

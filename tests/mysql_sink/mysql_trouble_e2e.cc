@@ -4,7 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "drainer/sinks/mysql/e2e/sink_fixture.h"
+#include "tests/mysql_sink/sink_fixture.h"
 
 namespace sluice::drainer {
 namespace {

@@ -1,4 +1,4 @@
-#include "drainer/sinks/mysql/e2e/private_mariadb.h"
+#include "tests/mysql_sink/private_mariadb.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

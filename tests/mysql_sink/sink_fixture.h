@@ -8,9 +8,9 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
-#include "drainer/sinks/mysql/e2e/private_mariadb.h"
 #include "drainer/sinks/mysql/mysql_sink.h"
 #include "drainer/sinks/mysql/transaction_builder.h"
+#include "tests/mysql_sink/private_mariadb.h"
 
 namespace sluice::drainer {
 
