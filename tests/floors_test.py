@@ -25,7 +25,7 @@ ADAPTERS = {
     "mysql.h": ("drainer/sinks/mysql/mysql_connection.cc",),
     "mysqld_error.h": ("drainer/sinks/mysql/",),
     "errmsg.h": ("drainer/sinks/mysql/",),
-    "liburing.h": ("storage/",),
+    "liburing.h": ("storage/", "bench/ceilings/"),
     "librdkafka/": ("drainer/sinks/kafka/",),
     "isa-l.h": ("drainer/sinks/file/binlog_file_format.cc",),
     "zstd.h": ("drainer/schema/compression.cc", "tools/byte_source", "_test.cc"),
