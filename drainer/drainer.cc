@@ -172,6 +172,7 @@ absl::Status Drainer::make_pipeline(uint64_t cluster_id) {
                     .started =
                         [this](CommitTs start) {
                           absl::Status status;
+                          translator_.start_at(start);
                           loop_.run_and_wait([&] { status = start_sources(start); });
                           return status;
                         },

@@ -63,6 +63,7 @@ DdlTable table_of(const json::object& info) {
 
 void read_infos(const json::object& info, DdlJob& job) {
   job.schema_version = int_of(info, "SchemaVersion");
+  job.finished_ts = static_cast<uint64_t>(int_of(info, "FinishedTS"));
   if (const json::value* database = find(info, "DBInfo"); database != nullptr && database->is_object())
     job.database = name_of(database->get_object(), "db_name");
   if (const json::value* several = find(info, "MultipleTableInfos"); several != nullptr && several->is_array()) {

@@ -79,6 +79,8 @@ struct DdlJob {
   int64_t schema_id = 0;
   int64_t table_id = 0;
   int64_t schema_version = 0;
+  uint64_t finished_ts =
+      0;  // a start ts: of the transaction that finished it, whose commit comes just after; 0: not known
   std::string schema_name;  // as the job names it; empty in old versions
   std::string table_name;
   std::string query;

@@ -193,6 +193,14 @@ std::optional<SchemaTracker::Name> SchemaTracker::name_before(const DdlJob& job,
   return Name{.schema = schema_name(version.schema_id), .table = state_.jobs[version.job].tables[version.index].name};
 }
 
+int64_t SchemaTracker::schema_version_at(Tso ts) const {
+  int64_t version = 0;
+  for (const DdlJob& job : state_.jobs)
+    if (job.finished() && job.finished_ts != 0 && job.finished_ts <= ts.value)
+      version = std::max(version, job.schema_version);
+  return version;
+}
+
 int64_t SchemaTracker::last_schema_version() const {
   return state_.jobs.empty() ? 0 : state_.jobs.back().schema_version;
 }

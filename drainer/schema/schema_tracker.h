@@ -21,6 +21,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "base/tso.h"
 #include "drainer/schema/ddl_history.h"
 #include "drainer/schema/table_schema.h"
 
@@ -56,6 +57,8 @@ class SchemaTracker {
   };
   [[nodiscard]] std::optional<Name> name_before(const DdlJob& job, int64_t table_id) const;
 
+  // Of the last job finished at or before `ts`; 0 without any, or where the history doesn't say when jobs finished.
+  [[nodiscard]] int64_t schema_version_at(Tso ts) const;
   // Of the last job known; 0 without any.
   [[nodiscard]] int64_t last_schema_version() const;
   // True when rows written at `schema_version` may come from the middle of a DDL on this table: one finishes later, or

@@ -141,6 +141,18 @@ TEST_F(SchemaTrackerTest, ARenameOfSeveralTablesFollowsChainsAndDatabases) {
   EXPECT_EQ(name_at(101, 5), "db10.x1");
 }
 
+TEST_F(SchemaTrackerTest, TellsTheVersionThatWasInForceAtATime) {
+  auto jobs = parse_ddl_history(R"([{"id":5,"type":11,"state":6,"binlog":{"SchemaVersion":5,"FinishedTS":500}},)"
+                                R"({"id":6,"type":11,"state":3,"binlog":{"SchemaVersion":6,"FinishedTS":600}},)"
+                                R"({"id":7,"type":11,"state":6,"binlog":{"SchemaVersion":7,"FinishedTS":700}}])");
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  ASSERT_TRUE(tracker_.load(*std::move(jobs)).ok());
+  EXPECT_EQ(tracker_.schema_version_at(Tso(499)), 0);
+  EXPECT_EQ(tracker_.schema_version_at(Tso(500)), 5);
+  EXPECT_EQ(tracker_.schema_version_at(Tso(699)), 5);
+  EXPECT_EQ(tracker_.schema_version_at(Tso(700)), 7);
+}
+
 TEST_F(SchemaTrackerTest, CreateTablesMakesEachOfThem) {
   add({.id = 5,
        .type = DdlType::create_tables,

@@ -56,6 +56,9 @@ class Translator {
  public:
   Translator(SchemaTracker& schema, TranslatorOptions options);
 
+  // What comes next commits after `position`: the DDLs up to there count as translated.
+  void start_at(CommitTs position) { applied_schema_version_ = schema_.schema_version_at(any_ts(position)); }
+
   // `payload`: a serialized tipb `binlog.Binlog`, as TiDB sent it with its prewrite.
   [[nodiscard]] absl::StatusOr<Translation> translate(StartTs start_ts, CommitTs commit_ts,
                                                       std::shared_ptr<const std::string> payload);
@@ -70,7 +73,7 @@ class Translator {
 
   SchemaTracker& schema_;
   TranslatorOptions options_;
-  int64_t applied_schema_version_ = 0;  // of the last DDL translated: rows of a table it truncated are moot
+  int64_t applied_schema_version_ = 0;  // of the last DDL behind us: rows of a table it truncated are moot
 };
 
 }  // namespace sluice::drainer

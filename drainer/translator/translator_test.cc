@@ -36,8 +36,8 @@ std::string table_info(int id, std::string_view name = "t") {
 
 std::string job(int id, int type, int version, int table_id, const std::string& info, int state = 6) {
   return fmt::format(
-      R"({{"id":{},"type":{},"state":{},"schema_id":10,"schema_name":"shop","table_id":{},"query":"q","binlog":{{"SchemaVersion":{},"TableInfo":{}}}}})",
-      id, type, state, table_id, version, info);
+      R"({{"id":{},"type":{},"state":{},"schema_id":10,"schema_name":"shop","table_id":{},"query":"q","binlog":{{"SchemaVersion":{},"FinishedTS":{},"TableInfo":{}}}}})",
+      id, type, state, table_id, version, version * 10, info);
 }
 
 class TranslatorTest : public ::testing::Test {
@@ -102,6 +102,23 @@ const std::string kInsertRow =
     "\x08\x02"
     "\x08\x04\x02\x02"
     "A"s;
+
+TEST_F(TranslatorTest, RowsOfATruncatedTableAreMootAfterARestartToo) {
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    translator_.emplace(schema_, TranslatorOptions{});
+    if (restarted)
+      translator_->start_at(CommitTs(50));
+    else
+      ASSERT_TRUE(ddl(5, "truncate table t").ok());
+    const auto got = translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}});
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->skipped, SkipReason::dropped_table);
+  }
+  translator_.emplace(schema_, TranslatorOptions{});
+  translator_->start_at(CommitTs(49));
+  EXPECT_EQ(translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}})->skipped, SkipReason::none);
+}
 
 TEST_F(TranslatorTest, FillsWhatAnInsertLeavesOut) {
   const auto got = translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}});
