@@ -1,5 +1,6 @@
 #include "drainer/schema/rename_targets.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace sluice::drainer {
@@ -61,25 +62,46 @@ class Tokens {
   size_t at_ = 0;
 };
 
-bool is_to(const Token& token) {
-  return !token.quoted && token.text.size() == 2 && (token.text[0] | 0x20) == 't' && (token.text[1] | 0x20) == 'o';
+bool is_word(const Token& token, std::string_view upper) {
+  const auto same = [](char a, char b) { return std::toupper(static_cast<unsigned char>(a)) == b; };
+  return !token.quoted && std::ranges::equal(token.text, upper, same);
+}
+
+bool is_byte(const Token& token, char byte) {
+  return !token.quoted && token.text.size() == 1 && token.text[0] == byte;
+}
+
+// The database of the name that begins at `at`.
+std::string schema_at(const std::vector<Token>& tokens, size_t at) {
+  return at + 1 < tokens.size() && is_byte(tokens[at + 1], '.') ? tokens[at].text : std::string();
+}
+
+std::vector<RenameStep> alter_step(const std::vector<Token>& tokens) {
+  const auto word = [&](std::string_view upper) {
+    return std::ranges::find_if(tokens, [&](const Token& token) { return is_word(token, upper); }) - tokens.begin();
+  };
+  const auto table = static_cast<size_t>(word("TABLE"));
+  auto to = static_cast<size_t>(word("RENAME")) + 1;
+  if (to < tokens.size() && (is_word(tokens[to], "TO") || is_word(tokens[to], "AS") || is_byte(tokens[to], '='))) ++to;
+  if (to >= tokens.size()) return {};
+  return {{.from_schema = schema_at(tokens, table + 1), .to_schema = schema_at(tokens, to)}};
 }
 
 }  // namespace
 
-std::vector<std::string> rename_target_schemas(std::string_view statement) {
-  std::vector<std::string> schemas;
-  Tokens tokens(statement);
-  Token token;
-  while (tokens.next(token)) {
-    if (!is_to(token)) continue;
-    Token name;
-    Token dot;
-    if (!tokens.next(name)) break;
-    const bool qualified = tokens.next(dot) && !dot.quoted && dot.text == ".";
-    schemas.push_back(qualified ? name.text : std::string());
+std::vector<RenameStep> rename_steps(std::string_view statement) {
+  std::vector<Token> tokens;
+  Tokens reader(statement);
+  for (Token token; reader.next(token);) tokens.push_back(token);
+  if (!tokens.empty() && is_word(tokens[0], "ALTER")) return alter_step(tokens);
+  std::vector<RenameStep> steps;
+  for (size_t i = 1; i + 1 < tokens.size(); ++i) {
+    if (!is_word(tokens[i], "TO")) continue;
+    const bool qualified = i >= 3 && is_byte(tokens[i - 2], '.');
+    steps.push_back(
+        {.from_schema = qualified ? tokens[i - 3].text : std::string(), .to_schema = schema_at(tokens, i + 1)});
   }
-  return schemas;
+  return steps;
 }
 
 }  // namespace sluice::drainer

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <absl/strings/match.h>
+
 #include "base/status.h"
 #include "drainer/schema/rename_targets.h"
 
@@ -91,22 +93,35 @@ void SchemaTracker::State::replay_truncate(size_t index) {
               {.schema_version = job.schema_version, .job = index, .index = 0, .schema_id = job.schema_id});
 }
 
-// A chain (a to x, b to a, x to b) lists a table once for each step; the last one counts.
+// Of namesakes the newest is the one not dropped. TiDB's names are the same in either case of letters.
+int64_t SchemaTracker::State::schema_id(std::string_view name) const {
+  int64_t newest = 0;
+  for (const auto& [id, other] : schema_names)
+    if (absl::EqualsIgnoreCase(other, absl::string_view(name.data(), name.size()))) newest = std::max(newest, id);
+  return newest;
+}
+
+// A chain (a to x, b to a, x to b) lists a table once for each step; the last one counts. The job's own schema id is
+// that of the last step's target.
 void SchemaTracker::State::replay_rename_tables(size_t index) {
   const DdlJob& job = jobs[index];
-  const std::vector<std::string> targets = rename_target_schemas(job.query);
-  for (size_t i = 0; i < job.tables.size(); ++i) {
+  const std::vector<RenameStep> steps = rename_steps(job.query);
+  const auto source_of = [&](size_t i) {
     const Version* before = current(job.tables[i].id);
-    Version version{.schema_version = job.schema_version,
-                    .job = index,
-                    .index = i,
-                    .schema_id = before == nullptr ? job.schema_id : before->schema_id};
-    if (i < targets.size() && !targets[i].empty()) {
-      for (const auto& [id, name] : schema_names)
-        if (name == targets[i])
-          version.schema_id = std::max(version.schema_id, id);  // of namesakes, the one not dropped
-    }
-    set_table(job.tables[i].id, version);
+    return before == nullptr ? job.schema_id : before->schema_id;
+  };
+  // The session's database, where a name without one shows it.
+  int64_t session = 0;
+  if (!steps.empty() && steps.size() == job.tables.size() && steps.back().to_schema.empty()) session = job.schema_id;
+  for (size_t i = 0; session == 0 && i < std::min(steps.size(), job.tables.size()); ++i)
+    if (steps[i].from_schema.empty()) session = source_of(i);
+  for (size_t i = 0; i < job.tables.size(); ++i) {
+    int64_t target = 0;
+    if (i < steps.size()) target = steps[i].to_schema.empty() ? session : schema_id(steps[i].to_schema);
+    set_table(job.tables[i].id, {.schema_version = job.schema_version,
+                                 .job = index,
+                                 .index = i,
+                                 .schema_id = target == 0 ? source_of(i) : target});
   }
 }
 

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -83,6 +84,7 @@ class SchemaTracker {
     void replay_truncate(size_t job);
     void replay_rename_tables(size_t job);
     void replay_exchange(size_t job);
+    [[nodiscard]] int64_t schema_id(std::string_view name) const;  // 0: none
     void drop_schema(int64_t schema_id, int64_t schema_version);
     void set_table(int64_t table_id, Version version) { tables[table_id].push_back(version); }
     void drop_table(int64_t table_id, int64_t schema_version) {

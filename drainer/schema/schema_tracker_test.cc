@@ -56,10 +56,11 @@ class SchemaTrackerTest : public ::testing::Test {
     ASSERT_TRUE(jobs.ok()) << jobs.status();
     ASSERT_TRUE(tracker_.load(*std::move(jobs)).ok());
   }
-  void create(int64_t job, int64_t version, int64_t table, std::string_view name) {
+  void create(int64_t job, int64_t version, int64_t table, std::string_view name, int64_t schema = 10) {
     add({.id = job,
          .type = DdlType::create_table,
          .version = version,
+         .schema = schema,
          .table = table,
          .info = table_info(table, name)});
   }
@@ -139,6 +140,35 @@ TEST_F(SchemaTrackerTest, ARenameOfSeveralTablesFollowsChainsAndDatabases) {
        .query = "rename table x1 to xt, x2 to x1, xt to db11.x2"});
   EXPECT_EQ(name_at(100, 5), "db11.x2");
   EXPECT_EQ(name_at(101, 5), "db10.x1");
+}
+
+TEST_F(SchemaTrackerTest, ARenameOfSeveralTablesMayLeadIntoAnOlderDatabase) {
+  add({.id = 2, .type = DdlType::create_schema, .version = 2, .schema = 11});
+  create(3, 3, 100, "t", 11);
+  create(4, 4, 101, "u", 11);
+  add({.id = 5,
+       .type = DdlType::rename_tables,
+       .version = 5,
+       .table = 101,
+       .several = "[" + table_info(100, "t") + "," + table_info(101, "u") + "]",
+       .query = "rename table db11.t to DB10.t, db11.u to db10.u"});
+  EXPECT_EQ(name_at(100, 5), "db10.t");
+  EXPECT_EQ(name_at(101, 5), "db10.u");
+}
+
+TEST_F(SchemaTrackerTest, ATargetWithoutADatabaseIsInTheSessionsOwn) {
+  add({.id = 2, .type = DdlType::create_schema, .version = 2, .schema = 11});
+  create(3, 3, 100, "t", 11);
+  create(4, 4, 101, "u", 11);
+  add({.id = 5,
+       .type = DdlType::rename_tables,
+       .version = 5,
+       .schema = 10,
+       .table = 101,
+       .several = "[" + table_info(100, "t") + "," + table_info(101, "u") + "]",
+       .query = "rename table db11.t to t, db11.u to u"});
+  EXPECT_EQ(name_at(100, 5), "db10.t");
+  EXPECT_EQ(name_at(101, 5), "db10.u");
 }
 
 TEST_F(SchemaTrackerTest, TellsTheVersionThatWasInForceAtATime) {
@@ -229,10 +259,19 @@ TEST(DdlHistory, ReadsTheRecordedOnesAndRefusesACutOffFile) {
 }
 
 TEST(RenameTargets, AreReadAsMysqlReadsThem) {
-  EXPECT_THAT(rename_target_schemas("RENAME TABLE `a` TO `d``b`.`x`, b to c /* to z.y */, to1 TO d.to2;"),
-              ElementsAre("d`b", "", "d"));
-  EXPECT_THAT(rename_target_schemas("rename table a to"), ElementsAre());
-  EXPECT_THAT(rename_target_schemas("rename table a to `unclosed"), ElementsAre(""));
+  using Step = RenameStep;
+  EXPECT_THAT(rename_steps("RENAME TABLE `a` TO `d``b`.`x`, e.b to c /* to z.y */, to1 TO d.to2;"),
+              ElementsAre(Step{"", "d`b"}, Step{"e", ""}, Step{"", "d"}));
+  EXPECT_THAT(rename_steps("rename table a to"), ElementsAre());
+  EXPECT_THAT(rename_steps("rename table a to `unclosed"), ElementsAre(Step{"", ""}));
+}
+
+TEST(RenameTargets, AnAlterNamesOneStep) {
+  using Step = RenameStep;
+  EXPECT_THAT(rename_steps("ALTER TABLE `a`.`t` RENAME AS `u`"), ElementsAre(Step{"a", ""}));
+  EXPECT_THAT(rename_steps("alter table t rename to b.u"), ElementsAre(Step{"", "b"}));
+  EXPECT_THAT(rename_steps("alter table t rename b.u"), ElementsAre(Step{"", "b"}));
+  EXPECT_THAT(rename_steps("alter table t rename ="), ElementsAre());
 }
 
 }  // namespace

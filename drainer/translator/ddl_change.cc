@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "drainer/schema/rename_targets.h"
 
 namespace sluice::drainer {
 namespace {
@@ -43,6 +44,17 @@ absl::Status expect_tables(SchemaTracker& schema, const DdlJob& job, DdlChange& 
     if (std::ranges::none_of(ddl.expectations, [&](const DdlExpectation& other) { return names_same(other, old); }))
       ddl.expectations.push_back(std::move(old));
   return absl::OkStatus();
+}
+
+// The database in which a rename's text has its meaning: the one that its names without a database show.
+std::string session_database(const SchemaTracker& schema, const DdlJob& job, std::string_view query) {
+  const std::vector<RenameStep> steps = rename_steps(query);
+  // The job's schema is that of the last target.
+  if (!steps.empty() && steps.back().to_schema.empty()) return schema.schema_name(job.schema_id);
+  for (size_t i = 0; i < std::min(steps.size(), job.tables.size()); ++i)
+    if (steps[i].from_schema.empty())
+      if (auto name = schema.name_before(job, job.tables[i].id); name.has_value()) return std::move(name->schema);
+  return {};
 }
 
 // An unqualified name in the text means the database the user was in: that of the object before the job, where there is
@@ -94,10 +106,13 @@ absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& j
                 .query = std::string(query),
                 .job_query = job.query,
                 .expectations = {},
+                .session_schema = {},
                 .creates_schema = job.type == DdlType::create_schema};
   SchemaTracker::Name place = place_of(schema, job);
   ddl.schema = std::move(place.schema);
   ddl.table = std::move(place.table);
+  if (job.type == DdlType::rename_table || job.type == DdlType::rename_tables)
+    ddl.session_schema = session_database(schema, job, query);
   if (ddl.creates_schema || job.type == DdlType::drop_schema)
     ddl.expectations.push_back({.schema = ddl.schema, .table = {}, .exists = ddl.creates_schema, .columns = {}});
   else if (drops_table(job.type))

@@ -99,7 +99,8 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
   if (repeats) return absl::OkStatus();
   absl::Status status;
   if (!ddl.schema.empty() && !ddl.creates_schema && ddl.type != kDropSchema)
-    status = connection.execute("USE " + quoted_name(ddl.schema)).status();
+    status =
+        connection.execute("USE " + quoted_name(ddl.session_schema.empty() ? ddl.schema : ddl.session_schema)).status();
   if (status.ok()) status = connection.execute(ddl.query).status();
   if (status.code() == absl::StatusCode::kUnknown)
     return needs_a_human(ddl, commit_ts,
