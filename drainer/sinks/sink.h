@@ -41,7 +41,7 @@ struct SinkHold {
 // Applies transactions in the order given, each whole, and says how far they are durable.
 // Contract: after a crash at any point, open() returns a position from which going on repeats and loses nothing
 //           (INV-8).
-// Threads:  open, submit, resolve, flush and close from one thread; durable_through from any.
+// Threads:  open, submit, resolve, tend, flush and close from one thread; durable_through from any.
 // Errors:   every error is final for the object. Codes tell the program's exit (contract: exit codes):
 //           FAILED_PRECONDITION and DATA_LOSS need a human (3), INVALID_ARGUMENT is wrong usage (2), all others may
 //           heal by a restart (1). UNAVAILABLE downstreams are waited for inside, with a log line that says what for.
@@ -58,6 +58,10 @@ class Sink {
 
   // Nothing at or below `ts` will be submitted any more: the position may advance to it once all before is durable.
   [[nodiscard]] virtual absl::Status resolve(ResolvedTs ts) = 0;
+
+  // Called a few times a second from the caller's thread, also while nothing is submitted: what is due is made durable,
+  // and a failure that happened since the last call is returned.
+  [[nodiscard]] virtual absl::Status tend() { return absl::OkStatus(); }
 
   // Returns once everything submitted is durable downstream and the persisted position says so.
   [[nodiscard]] virtual absl::Status flush() = 0;

@@ -38,11 +38,21 @@ uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
+std::string binlog_header(std::string_view payload) {
+  std::string header;
+  append_le(kBinlogMagic, header);
+  append_le(uint64_t{payload.size()}, header);
+  return header;
+}
+
+std::string binlog_trailer(std::string_view payload) {
+  std::string trailer;
+  append_le(crc32c(payload), trailer);
+  return trailer;
+}
+
 void append_binlog_record(std::string_view payload, std::string& out) {
-  append_le(kBinlogMagic, out);
-  append_le(uint64_t{payload.size()}, out);
-  out.append(payload);
-  append_le(crc32c(payload), out);
+  out.append(binlog_header(payload)).append(payload).append(binlog_trailer(payload));
 }
 
 std::string binlog_file_name(uint64_t index, std::chrono::system_clock::time_point made) {

@@ -22,6 +22,9 @@ inline constexpr uint64_t kBinlogPayloadBytesMax = (uint64_t{1} << 31) - 1;
 
 // Appends the framed record to `out`.
 void append_binlog_record(std::string_view payload, std::string& out);
+// The frame alone, so that a large payload needn't be copied: what stands before it, and what behind.
+[[nodiscard]] std::string binlog_header(std::string_view payload);
+[[nodiscard]] std::string binlog_trailer(std::string_view payload);
 
 // "binlog-0000000000000000-20190101010101", in local time.
 [[nodiscard]] std::string binlog_file_name(uint64_t index, std::chrono::system_clock::time_point made);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include <spdlog/spdlog.h>
@@ -20,6 +21,17 @@ namespace sluice::drainer {
 namespace {
 
 constexpr uint64_t kWriteBytes = 1_MiB;  // records are gathered into writes of this size
+
+// A sync that failed leaves pages that look written and aren't on the disk. They are let go of, so that what is read
+// next is what the disk has.
+absl::Status read_back_from_disk(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, path);
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);  // advice: a file system without it has nothing to let go of
+  ::close(fd);
+  return error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, fmt::format("syncing {}", path));
+}
 
 }  // namespace
 
@@ -62,6 +74,14 @@ absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
   if (absl::Status locked = lock_folder(); !locked.ok()) return fail(std::move(locked));
   const auto files = list_binlog_files(options_.folder);
   if (!files.ok()) return fail(files.status());
+  if (files->empty() && options_.has_written)
+    return fail(absl::FailedPreconditionError(
+        fmt::format("the checkpoint says that binlog files were written (through commit ts {}), and {} has none: give "
+                    "the folder that has them, or restore them. To go on into an empty folder, remove `savepoint` from "
+                    "--data-dir and start with --initial-commit-ts {}",
+                    at_least, options_.folder, at_least)));
+  if (absl::Status settled = files->empty() ? absl::OkStatus() : read_back_from_disk(files->back().path); !settled.ok())
+    return fail(std::move(settled));
   const auto end = repair_binlog_end(*files, at_least);
   if (!end.ok()) return fail(end.status());
   next_index_ = files->empty() ? 0 : files->back().index + 1;
@@ -74,7 +94,7 @@ absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
   submitted_ = end->last;
   durable_ = end->last.value;
   next_sync_ = clock_.now() + options_.sync_interval;
-  return SinkPosition{.applied_through = end->last};
+  return SinkPosition{.applied_through = end->last, .place = "the binlog files of " + options_.folder};
 }
 
 absl::Status FileSink::open_file(const std::string& path, bool create) {
@@ -99,8 +119,13 @@ absl::Status FileSink::submit(std::shared_ptr<const Transaction> transaction) {
                 transaction->commit_ts, submitted_);  // INV-6
   if (absl::Status encoded = encode_binlog_payload(*transaction, payload_); !encoded.ok())
     return fail(std::move(encoded));
-  append_binlog_record(payload_, pending_);
-  submitted_ = transaction->commit_ts;
+  const CommitTs commit_ts = transaction->commit_ts;
+  transaction.reset();  // a large one is in memory once from here on, unless the caller keeps it
+  if (payload_.size() >= kWriteBytes)
+    SLUICE_RETURN_IF_ERROR(write_large_record());
+  else
+    append_binlog_record(payload_, pending_);
+  submitted_ = commit_ts;
   if (written_bytes_ + pending_.size() >= options_.file_bytes_max) {
     if (absl::Status synced = sync(); !synced.ok()) return synced;
     if (absl::Status created = create_next_file(); !created.ok()) return fail(std::move(created));
@@ -110,8 +135,8 @@ absl::Status FileSink::submit(std::shared_ptr<const Transaction> transaction) {
   return sync_if_due();
 }
 
-absl::Status FileSink::write_out() {
-  std::string_view rest = pending_;
+absl::Status FileSink::write_all(std::string_view bytes) {
+  std::string_view rest = bytes;
   while (!rest.empty()) {
     const ssize_t written = ::write(file_->get(), rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
@@ -121,21 +146,47 @@ absl::Status FileSink::write_out() {
                              path_, durable_.load())));
     rest.remove_prefix(static_cast<size_t>(written));
   }
-  written_bytes_ += pending_.size();
-  unsynced_bytes_ += pending_.size();
+  written_bytes_ += bytes.size();
+  unsynced_bytes_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status FileSink::write_out() {
+  SLUICE_RETURN_IF_ERROR(write_all(pending_));
   pending_.clear();
-  if (pending_.capacity() > 2 * kWriteBytes) pending_.shrink_to_fit();  // after a large transaction
+  return absl::OkStatus();
+}
+
+// Past the buffer: its payload would lie in memory a second time there.
+absl::Status FileSink::write_large_record() {
+  SLUICE_RETURN_IF_ERROR(write_out());
+  SLUICE_RETURN_IF_ERROR(write_all(binlog_header(payload_)));
+  SLUICE_RETURN_IF_ERROR(write_all(payload_));
+  SLUICE_RETURN_IF_ERROR(write_all(binlog_trailer(payload_)));
+  payload_ = std::string();
   return absl::OkStatus();
 }
 
 absl::Status FileSink::sync() {
   SLUICE_RETURN_IF_ERROR(write_out());
-  if (unsynced_bytes_ != 0 && ::fdatasync(file_->get()) != 0)
-    return fail(absl::ErrnoToStatus(errno, fmt::format("syncing {}", path_)));
+  if (unsynced_bytes_ != 0 &&
+      (options_.sync_file ? options_.sync_file(file_->get()) : ::fdatasync(file_->get())) != 0) {
+    const int error = errno;
+    cut_unsynced();
+    return fail(absl::ErrnoToStatus(
+        error, fmt::format("syncing {} (durable through commit ts {}; the rest is pulled again after a restart)", path_,
+                           durable_.load())));
+  }
   unsynced_bytes_ = 0;
   next_sync_ = clock_.now() + options_.sync_interval;
   durable_ = std::max(submitted_, resolved_).value;  // INV-7
   return absl::OkStatus();
+}
+
+void FileSink::cut_unsynced() {
+  if (::ftruncate(file_->get(), static_cast<off_t>(written_bytes_ - unsynced_bytes_)) != 0)
+    spdlog::warn("binlog file can't be cut to what is on the disk file={} bytes={} error=\"{}\"", path_,
+                 written_bytes_ - unsynced_bytes_, std::strerror(errno));
 }
 
 absl::Status FileSink::sync_if_due() {
@@ -149,6 +200,11 @@ absl::Status FileSink::resolve(ResolvedTs ts) {
   if (unsynced_bytes_ + pending_.size() != 0) return sync_if_due();
   durable_ = std::max(submitted_, resolved_).value;
   return absl::OkStatus();
+}
+
+absl::Status FileSink::tend() {
+  SLUICE_RETURN_IF_ERROR(failure_);
+  return unsynced_bytes_ + pending_.size() == 0 ? absl::OkStatus() : sync_if_due();
 }
 
 absl::Status FileSink::flush() {

@@ -1,7 +1,9 @@
 // Writes transactions into TiDB-Binlog's local binlog files, which Reparo reads.
 // Contract: the position is the last whole record's commit ts; durable_through() moves only after a data sync, and a
 //           new file's name is durable before anything in it is. After a crash the torn end is cut off and the stream
-//           goes on behind the last whole record, so nothing is repeated or lost (INV-7).
+//           goes on behind the last whole record, so nothing is repeated or lost (INV-7). What was submitted reaches
+//           the disk within sync_interval of the next tend(), whether or not more comes. After a failed sync what isn't
+//           known to be on the disk is cut off: the page cache would show it to a successor all the same.
 // Threads:  see Sink.
 // Owns:     the folder, by a lock on its `.lock` and on the current file.
 // Errors:   FAILED_PRECONDITION when another process holds the folder; DATA_LOSS for damaged files; the system's own
@@ -13,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +30,8 @@ struct FileSinkOptions {
   uint64_t file_bytes_max = 512_MiB;  // a file that has reached it is followed by the next
   uint64_t sync_bytes = 8_MiB;
   std::chrono::milliseconds sync_interval{200};
+  bool has_written = false;                // a checkpoint says so: a folder without files isn't the one
+  std::function<int(int fd)> sync_file{};  // tests only; empty: fdatasync
 };
 
 class FileSink final : public Sink {
@@ -38,6 +43,7 @@ class FileSink final : public Sink {
   [[nodiscard]] absl::StatusOr<SinkPosition> open(CommitTs at_least) override;
   [[nodiscard]] absl::Status submit(std::shared_ptr<const Transaction> transaction) override;
   [[nodiscard]] absl::Status resolve(ResolvedTs ts) override;
+  [[nodiscard]] absl::Status tend() override;
   [[nodiscard]] absl::Status flush() override;
   [[nodiscard]] CommitTs durable_through() const override { return CommitTs(durable_.load()); }
   void close() override;
@@ -50,6 +56,9 @@ class FileSink final : public Sink {
   [[nodiscard]] absl::Status open_file(const std::string& path, bool create);
   [[nodiscard]] absl::Status create_next_file();
   [[nodiscard]] absl::Status write_out();
+  [[nodiscard]] absl::Status write_all(std::string_view bytes);
+  [[nodiscard]] absl::Status write_large_record();
+  void cut_unsynced();
   [[nodiscard]] absl::Status sync();
   [[nodiscard]] absl::Status sync_if_due();
   // Remembers the first failure: every later call repeats it.

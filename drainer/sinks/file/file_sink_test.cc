@@ -251,6 +251,54 @@ TEST_F(FileSinkTest, ReopensAfterAnyDamageOrSaysWhere) {
   }
 }
 
+TEST_F(FileSinkTest, WritesATailThoughNothingFollowsIt) {
+  reopen_at(0);
+  write({10});
+  clock_.advance(options_.sync_interval);
+  ASSERT_TRUE(sink_->tend().ok());
+  EXPECT_EQ(sink_->durable_through(), CommitTs(10));
+  EXPECT_THAT(read(), ElementsAre(10));
+}
+
+TEST_F(FileSinkTest, LeavesNothingBehindThatAFailedSyncMayHaveLost) {
+  bool broken = false;
+  options_.sync_file = [&broken](int fd) { return broken ? (errno = EIO, -1) : ::fdatasync(fd); };
+  reopen_at(0);
+  write({10});
+  ASSERT_TRUE(sink_->flush().ok());
+  broken = true;
+  write({20});
+  const absl::Status failed = sink_->flush();
+  EXPECT_THAT(std::string(message_of(failed)), HasSubstr("durable through commit ts 10"));
+  EXPECT_EQ(sink_->tend(), failed);
+  broken = false;
+  reopen_at(10);  // 20 is pulled again
+  write({20});
+  ASSERT_TRUE(sink_->flush().ok());
+  EXPECT_THAT(read(), ElementsAre(10, 20));
+}
+
+TEST_F(FileSinkTest, WritesALargeTransactionBetweenSmallOnes) {
+  reopen_at(0);
+  write({10});
+  auto large = std::make_shared<Transaction>();
+  large->commit_ts = CommitTs(20);
+  large->ddl.emplace().query = std::string(3_MiB, 'q');
+  ASSERT_TRUE(sink_->submit(std::move(large)).ok());
+  write({30});
+  ASSERT_TRUE(sink_->flush().ok());
+  EXPECT_THAT(read(), ElementsAre(10, 20, 30));
+  reopen_at(30);
+}
+
+TEST_F(FileSinkTest, RefusesAFolderWithoutTheFilesThatACheckpointTellsOf) {
+  options_.has_written = true;
+  const auto opened = open(40);
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(message_of(opened.status())), HasSubstr("--initial-commit-ts 40"));
+  EXPECT_TRUE(files().empty());
+}
+
 // A limit on file sizes ends writes in the middle of a record, as a full disk does.
 TEST_F(FileSinkTest, LosesNothingWhenTheDiskIsFull) {
   reopen_at(0);
