@@ -8,6 +8,12 @@
 #include "drainer/durable_file.h"
 
 namespace sluice::drainer {
+namespace {
+
+constexpr uint64_t kMissing = ~uint64_t{0};
+constexpr uint64_t kTsoMax = (uint64_t{1} << 62) - 1;  // also the merger's limit
+
+}  // namespace
 
 std::string encode_savepoint(const Savepoint& savepoint) {
   return fmt::format("consistent = {}\ncommitTS = {}\nschema-version = {}\n", savepoint.consistent, savepoint.commit_ts,
@@ -21,11 +27,20 @@ absl::StatusOr<Savepoint> decode_savepoint(std::string_view text, std::string_vi
       .options = {{.key = "consistent", .flag = "", .field = &savepoint.consistent, .help = ""},
                   {.key = "commitTS", .flag = "", .field = &savepoint.commit_ts.value, .help = ""},
                   {.key = "schema-version", .flag = "", .field = &savepoint.schema_version, .help = ""}}};
-  if (const absl::Status status = apply_toml(keys, text, origin); !status.ok())
+  const auto refused = [&](std::string_view why) {
     return absl::FailedPreconditionError(
         fmt::format("{} is not a checkpoint of a drainer: {}. Restore it from a backup, or remove it and give "
                     "--initial-commit-ts",
-                    origin, message_of(status)));
+                    origin, why));
+  };
+  savepoint.commit_ts = CommitTs(kMissing);
+  if (const absl::Status status = apply_toml(keys, text, origin); !status.ok()) return refused(message_of(status));
+  // Without it the file would mean "from the beginning": an empty or cut file must not.
+  if (savepoint.commit_ts.value == kMissing) return refused("it has no commitTS");
+  if (savepoint.commit_ts.value > kTsoMax)
+    return refused(fmt::format("commitTS {} is not a timestamp of an oracle", savepoint.commit_ts));
+  if (savepoint.schema_version < 0)
+    return refused(fmt::format("schema-version {} is negative", savepoint.schema_version));
   return savepoint;
 }
 

@@ -63,6 +63,19 @@ TEST_F(CheckpointTest, RefusesADamagedFileAndSaysWhatToDo) {
   EXPECT_FALSE(Checkpoint::open(folder).ok());
 }
 
+TEST_F(CheckpointTest, RefusesWhatIsNotAPositionNamingFileAndValueAndLeavesItAlone) {
+  for (const std::string& text : std::vector<std::string>{
+           "", "\n", "consistent = true\n", "commitTS = -1\n", "commitTS = 9223372036854775807\n",
+           "commitTS = 99999999999999999999\n", "commitTS = \"5\"\n", "commitTS = 5.5\n", "commitTS = 5 x\n",
+           "commitTS = 5\ncommitTS = 6\n", "commitTS = 5\nschema-version = -2\n", std::string("\0\x01\xff", 3)}) {
+    write(text);
+    const auto opened = Checkpoint::open(folder);
+    EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition) << text;
+    EXPECT_THAT(std::string(message_of(opened.status())), HasSubstr(folder + "/savepoint")) << text;
+    EXPECT_EQ(content(), text);
+  }
+}
+
 TEST_F(CheckpointTest, SaysWhyItCannotBeSaved) {
   auto checkpoint = Checkpoint::open(folder).value();
   std::filesystem::remove_all(folder);

@@ -48,6 +48,13 @@ std::string roster_path(const DrainerConfig& config) {
   return config.data_dir + "/pumps";
 }
 
+PumpIdentity identity_of(const net::Welcome& welcome) {
+  return {.node_id = welcome.node_id,
+          .cluster_id = welcome.cluster_id,
+          .log_birth_id = welcome.log_birth_id,
+          .log_largest_ts = CommitTs(welcome.log_largest_ts.value)};
+}
+
 net::HttpResponse json(std::string body) {
   return {.status = 200, .content_type = "application/json; charset=UTF-8", .body = std::move(body)};
 }
@@ -64,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, S
   SLUICE_ASSIGN_OR_RETURN(DataDir data_dir, DataDir::open(config.data_dir));
   SLUICE_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.data_dir));
   SLUICE_ASSIGN_OR_RETURN(const auto kept, read_small_file(roster_path(config)));
-  SLUICE_ASSIGN_OR_RETURN(PumpRoster roster, PumpRoster::parse(kept.value_or(""), config.pumps));
+  SLUICE_ASSIGN_OR_RETURN(PumpRoster roster, PumpRoster::parse(kept, config.pumps, roster_path(config)));
   // The position isn't known yet; with the largest one only pumps that never ended are missed.
   SLUICE_RETURN_IF_ERROR(roster.check(CommitTs(~uint64_t{0})));
 
@@ -140,25 +147,45 @@ void Drainer::merge_thread() {
 }
 
 absl::Status Drainer::merge() {
-  SLUICE_ASSIGN_OR_RETURN(const uint64_t cluster, cluster_id());
-  SLUICE_RETURN_IF_ERROR(make_pipeline(cluster));
+  SLUICE_ASSIGN_OR_RETURN(const SinkFacts facts, meet_cluster());
+  SLUICE_RETURN_IF_ERROR(make_pipeline(facts));
   if (stopping_) request_stop();
   return pipeline_->run();
 }
 
-absl::StatusOr<uint64_t> Drainer::cluster_id() {
-  if (!keeps_own_position(config_)) return 0;
-  uint64_t kept = 0;
-  loop_.run_and_wait([&] { kept = roster_.cluster_id(); });
-  return kept != 0 ? kept : ask_cluster_id(loop_, config_.pumps, config_.node_id, stopping_);
+// Nothing is pulled or written before every pump has said that it is the one we know.
+absl::StatusOr<SinkFacts> Drainer::meet_cluster() {
+  const ProbeOptions probe{
+      .pumps = config_.pumps, .drainer_name = config_.node_id, .waits_for = [this](std::string who) {
+        const std::lock_guard lock(mutex_);
+        waits_before_start_ = std::move(who);
+      }};
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<net::Welcome> welcomes, meet_pumps(loop_, probe, stopping_));
+  SinkFacts facts{.saved = checkpoint_.saved().commit_ts};
+  {
+    const std::lock_guard lock(roster_mutex_);
+    for (size_t source = 0; source < welcomes.size(); ++source)
+      SLUICE_RETURN_IF_ERROR(roster_.welcome(source, identity_of(welcomes[source])).status());
+    // Again, now that all are known: what each is asked to show.
+    for (size_t source = 0; source < welcomes.size(); ++source) {
+      SLUICE_ASSIGN_OR_RETURN(const PumpAdmission known, roster_.welcome(source, identity_of(welcomes[source])));
+      known_.push_back(known);
+    }
+    facts.cluster_id = roster_.cluster_id();
+  }
+  SLUICE_ASSIGN_OR_RETURN(facts.largest_ts, largest_position(loop_, probe, welcomes, stopping_));
+  return facts;
 }
 
-absl::Status Drainer::make_pipeline(uint64_t cluster_id) {
-  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, make_sink_(config_, cluster_id));
-  // -1 is the oldest that the pumps have: without a registry nobody else could have told where to start.
-  const CommitTs initial(static_cast<uint64_t>(std::max<int64_t>(0, config_.initial_commit_ts)));
-  const CommitTs saved = checkpoint_.saved().commit_ts;
-  PipelineOptions options{.pumps = config_.pumps, .at_least = saved.value > 0 ? saved : initial, .until = std::nullopt};
+absl::Status Drainer::make_pipeline(const SinkFacts& facts) {
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, make_sink_(config_, facts));
+  PipelineOptions options{.pumps = config_.pumps,
+                          .saved = keeps_own_position(config_) ? CommitTs() : facts.saved,
+                          .saved_in = config_.data_dir + "/savepoint",
+                          // -1 is the oldest that the pumps have: without a registry nobody else could have told where
+                          // to start.
+                          .initial = CommitTs(static_cast<uint64_t>(std::max<int64_t>(0, config_.initial_commit_ts))),
+                          .largest_ts = facts.largest_ts};
   if (config_.until > 0) options.until = CommitTs(config_.until);
 
   const std::lock_guard lock(mutex_);
@@ -181,7 +208,8 @@ absl::Status Drainer::make_pipeline(uint64_t cluster_id) {
                           loop_.post([this, source, bytes] { sources_[source]->consumed(bytes); });
                         },
                     .want = [this](size_t source,
-                                   CommitTs ts) { loop_.post([this, source, ts] { sources_[source]->want(ts); }); }});
+                                   CommitTs ts) { loop_.post([this, source, ts] { sources_[source]->want(ts); }); },
+                    .remember = [this](const auto& progress) { return remember(progress); }});
   return absl::OkStatus();
 }
 
@@ -204,10 +232,18 @@ absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const Pull
 }
 
 absl::Status Drainer::start_sources(CommitTs start) {
-  SLUICE_RETURN_IF_ERROR(roster_.check(start));
+  {
+    const std::lock_guard lock(roster_mutex_);
+    SLUICE_RETURN_IF_ERROR(roster_.check(start));
+    SLUICE_RETURN_IF_ERROR(keep_roster());
+  }
   for (size_t source = 0; source < config_.pumps.size(); ++source) {
-    PullSourceOptions options{
-        .index = source, .address = config_.pumps[source], .drainer_name = config_.node_id, .after = start};
+    PullSourceOptions options{.index = source,
+                              .address = config_.pumps[source],
+                              .drainer_name = config_.node_id,
+                              .after = start,
+                              .seen = known_[source].seen,
+                              .resolved = known_[source].resolved};
     options.window_bytes = std::min(options.window_bytes, config_.pull_buffer_bytes);
     sources_.push_back(std::make_unique<PullSource>(
         std::move(options),
@@ -217,11 +253,13 @@ absl::Status Drainer::start_sources(CommitTs start) {
                         .admit = [this](size_t s, const net::Welcome& welcome) { return admit(s, welcome); },
                         .proven =
                             [this](size_t s) {
+                              const std::lock_guard lock(roster_mutex_);
                               roster_.proven(s);
                               return keep_roster();
                             },
                         .ended =
                             [this](size_t s, CommitTs final_ts) {
+                              const std::lock_guard lock(roster_mutex_);
                               roster_.ended(s, final_ts);
                               return keep_roster();
                             }}));
@@ -231,13 +269,21 @@ absl::Status Drainer::start_sources(CommitTs start) {
 }
 
 absl::StatusOr<PumpAdmission> Drainer::admit(size_t source, const net::Welcome& welcome) {
-  SLUICE_ASSIGN_OR_RETURN(const PumpAdmission admission, roster_.welcome(source, welcome.node_id, welcome.cluster_id));
+  const std::lock_guard lock(roster_mutex_);
+  SLUICE_ASSIGN_OR_RETURN(const PumpAdmission admission, roster_.welcome(source, identity_of(welcome)));
   SLUICE_RETURN_IF_ERROR(keep_roster());
   return admission;
 }
 
 absl::Status Drainer::keep_roster() {
   return roster_.take_changed() ? replace_file_durably(roster_path(config_), roster_.text()) : absl::OkStatus();
+}
+
+absl::Status Drainer::remember(const std::vector<SourceProgress>& progress) {
+  const std::lock_guard lock(roster_mutex_);
+  for (size_t source = 0; source < progress.size(); ++source)
+    roster_.saw(source, progress[source].seen, progress[source].resolved);
+  return keep_roster();
 }
 
 DrainerSnapshot Drainer::snapshot() {

@@ -67,13 +67,14 @@ class Drainer {
 
   void merge_thread();
   [[nodiscard]] absl::Status merge();
-  [[nodiscard]] absl::Status make_pipeline(uint64_t cluster_id);
-  [[nodiscard]] absl::StatusOr<uint64_t> cluster_id();
+  [[nodiscard]] absl::StatusOr<SinkFacts> meet_cluster();
+  [[nodiscard]] absl::Status make_pipeline(const SinkFacts& facts);
+  [[nodiscard]] absl::Status remember(const std::vector<SourceProgress>& progress);
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const Transaction>> translate(const PulledTransaction& pulled);
   // On the loop's thread.
   [[nodiscard]] absl::Status start_sources(CommitTs start);
   [[nodiscard]] absl::StatusOr<PumpAdmission> admit(size_t source, const net::Welcome& welcome);
-  [[nodiscard]] absl::Status keep_roster();
+  [[nodiscard]] absl::Status keep_roster();  // roster_mutex_ held
   [[nodiscard]] DrainerSnapshot snapshot_on_loop() const;
   [[nodiscard]] net::HttpRoutes routes();
   [[nodiscard]] net::HttpResponse change_state(const net::HttpRequest& request);
@@ -84,7 +85,9 @@ class Drainer {
   const SystemClock clock_;
   DataDir data_dir_;
   Checkpoint checkpoint_;
-  PumpRoster roster_;  // the loop's, once sources run
+  std::mutex roster_mutex_;  // held while the file is written too, so that the newest content is what stays
+  PumpRoster roster_;
+  std::vector<PumpAdmission> known_;  // by source, as met before the start; the loop's afterwards
   std::unique_ptr<SchemaTracker> schema_;
   Translator translator_;
   std::atomic<bool> stopping_{false};
@@ -98,6 +101,7 @@ class Drainer {
   std::unique_ptr<Sink> sink_;
   std::unique_ptr<Pipeline> pipeline_;   // set once, under mutex_
   std::optional<absl::Status> outcome_;  // of the merge thread
+  std::string waits_before_start_;       // for which pump, before there is a pipeline
 
   net::EventLoop loop_{"drainer-net"};
   std::unique_ptr<net::Server> server_;

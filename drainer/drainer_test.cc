@@ -103,8 +103,8 @@ struct Fixture : testing::Test {
   }
   absl::Status create() {
     drainer.reset();
-    auto created =
-        Drainer::create(config, [this](const DrainerConfig&, uint64_t) -> absl::StatusOr<std::unique_ptr<Sink>> {
+    auto created = Drainer::create(
+        config, [this](const DrainerConfig&, const SinkFacts&) -> absl::StatusOr<std::unique_ptr<Sink>> {
           auto made = std::make_unique<RecordingSink>();
           made->position = sink_position;
           sink = made.get();
@@ -190,6 +190,57 @@ TEST_F(DrainerTest, RefusesAJoiningPumpThatHoldsWhatItHasPassed) {
   EXPECT_THAT(error(), HasSubstr("BEHIND/pump-late: it holds commit ts 50"));
   // The refusal is remembered by not being accepted: the next try says the same.
   EXPECT_THAT(error(), HasSubstr("BEHIND/pump-late: it holds commit ts 50"));
+}
+
+TEST_F(DrainerTest, RefusesAKnownPumpWhoseLogWasWipedOrRestoredFromAnOlderCopy) {
+  const Recording recording("ddl/pump-1.writebinlog.zst");
+  start_pumps(1);
+  for (const auto& [commit, transaction] : recording.committed)
+    pumps[0]->data(commit, transaction.payload, transaction.start_ts);
+  const uint64_t last = recording.committed.rbegin()->first;
+  pumps[0]->resolved(last);
+  config.until = last;
+  ASSERT_TRUE(run().ok());
+  config.until = last + 10;
+  pumps[0]->lose_log_and_return(0xb2);
+  EXPECT_THAT(error(), AllOf(HasSubstr("pump-1"), HasSubstr("new or rewound log"), HasSubstr("00000000000000b2"),
+                             HasSubstr("00000000000000b1")));
+  pumps[0]->lose_log_and_return(0xb1);
+  pumps[0]->resolved(last - 1);
+  EXPECT_THAT(error(), AllOf(HasSubstr("new or rewound log"), HasSubstr(fmt::format("{}", last - 1)),
+                             HasSubstr(fmt::format("commit ts {}", last))));
+  pumps[0]->resolved(last + 10);  // an older copy that was written to since
+  EXPECT_THAT(error(), HasSubstr(fmt::format("no longer has commit ts {}", last)));
+}
+
+TEST_F(DrainerTest, RefusesAnInitialCommitTsAboveEverythingBeforeItTouchesTheDownstream) {
+  start_pumps(2);
+  resolve_all(100);
+  config.initial_commit_ts = 101;
+  const absl::Status status = run();
+  EXPECT_EQ(exit_code(status.code()), ExitCode::wrong_usage);
+  EXPECT_THAT(std::string(message_of(status)),
+              AllOf(HasSubstr("--initial-commit-ts 101"), HasSubstr("100"), HasSubstr("nothing was changed")));
+  EXPECT_FALSE(sink->opened);
+  config.initial_commit_ts = 100;
+  config.until = 100;
+  EXPECT_TRUE(run().ok());
+}
+
+TEST_F(DrainerTest, RefusesAPositionAboveEverythingWhereverItIsKept) {
+  start_pumps(1);
+  resolve_all(100);
+  config.until = 1000;
+  sink_position = CommitTs(200);
+  absl::Status status = run();
+  EXPECT_EQ(exit_code(status.code()), ExitCode::needs_human);
+  EXPECT_THAT(std::string(message_of(status)), AllOf(HasSubstr("position 200"), HasSubstr("the test's downstream")));
+  sink_position = CommitTs();
+  ASSERT_TRUE(Checkpoint::open(folder)->save({.consistent = true, .commit_ts = CommitTs(300)}).ok());
+  status = run();
+  EXPECT_EQ(exit_code(status.code()), ExitCode::needs_human);
+  EXPECT_THAT(std::string(message_of(status)), AllOf(HasSubstr("position 300"), HasSubstr(folder + "/savepoint")));
+  EXPECT_EQ(Checkpoint::open(folder)->saved().commit_ts, CommitTs(300));  // left for whoever looks into it
 }
 
 TEST_F(DrainerTest, NamesThePayloadThatDoesNotDecodeAndKeepsThePositionBelowIt) {

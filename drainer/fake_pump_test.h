@@ -50,6 +50,14 @@ class FakePump : public net::NodeService {
     }
     listen(port_);
   }
+  // The same with an empty log, as if someone had wiped its folder: born anew, or an old copy of the same birth.
+  void lose_log_and_return(uint64_t birth_id) {
+    stop_listening();
+    words_.clear();
+    largest_ = 0;
+    birth_id_ = birth_id;
+    listen(port_);
+  }
   // Breaks the session after this many more bytes of data.
   void break_after(uint64_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -78,7 +86,9 @@ class FakePump : public net::NodeService {
                         .features = 0,
                         .time_source = net::TimeSource::writer,
                         .node_id = node_id_,
-                        .writer_window_bytes = 1 << 20};
+                        .writer_window_bytes = 1 << 20,
+                        .log_birth_id = birth_id_,
+                        .log_largest_ts = Tso(largest_)};
   }
   void on_write(const net::PeerPtr&, uint64_t, std::string) override {}
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request) override {
@@ -137,6 +147,7 @@ class FakePump : public net::NodeService {
   }
   void say(Word word) {
     loop_.run_and_wait([this, &word] {
+      largest_ = std::max(largest_, word.ts);
       words_.push_back(std::move(word));
       for (auto& [id, session] : sessions_) serve(session);
     });
@@ -188,6 +199,8 @@ class FakePump : public net::NodeService {
   }
 
   const std::string node_id_;
+  uint64_t birth_id_ = 0xb1;
+  uint64_t largest_ = 0;  // the loop's
   const uint64_t cluster_id_;
   uint16_t port_ = 0;
 

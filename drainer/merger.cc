@@ -60,6 +60,7 @@ absl::Status Merger::push(size_t source, PulledTransaction transaction) {
     return absl::DataLossError(
         fmt::format("pump {} went back: commit ts {} at or below {}, which it had passed", from.name, ts, from.bound));
   from.bound = ts;
+  from.last = ts;
   from.queue.push_back(std::move(transaction));
   return absl::OkStatus();
 }

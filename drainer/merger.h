@@ -60,6 +60,9 @@ class Merger {
   [[nodiscard]] bool may_send(size_t source, CommitTs ts) const;
   // Wire bytes of what pop() has taken from the source in all, collapsed duplicates included.
   [[nodiscard]] uint64_t popped_bytes(size_t source) const { return sources_[source].popped_bytes; }
+  // The last commit ts that the source gave, 0 when none did, and up to where nothing else comes from it.
+  [[nodiscard]] CommitTs last_of(size_t source) const { return CommitTs(sources_[source].last); }
+  [[nodiscard]] ResolvedTs bound_of(size_t source) const { return ResolvedTs(sources_[source].bound); }
   [[nodiscard]] size_t sources() const { return sources_.size(); }
   [[nodiscard]] uint64_t duplicates() const { return duplicates_; }
 
@@ -68,6 +71,7 @@ class Merger {
     std::string name;
     std::deque<PulledTransaction> queue;
     uint64_t bound = 0;  // everything still to come is above: max(last commit ts, resolved ts)
+    uint64_t last = 0;   // commit ts
     bool finished = false;
     uint64_t final_ts = 0;
     uint64_t popped_bytes = 0;

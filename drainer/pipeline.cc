@@ -44,7 +44,10 @@ Pipeline::Pipeline(PipelineOptions options, PipelinePorts ports)
 absl::Status Pipeline::run() {
   absl::Status outcome = open_sink();
   // A restart after the end: pumps owe no word about what lies at or below the start.
-  const bool reached = options_.until && status_.start >= *options_.until;
+  const bool reached = outcome.ok() && options_.until && status_.start >= *options_.until;
+  if (reached)
+    spdlog::info("everything at or below --until was durable before this start until={} position={}", *options_.until,
+                 status_.start);
   if (outcome.ok() && !reached) outcome = move_until_done();
   outcome = finish(std::move(outcome));
   set_state(outcome.ok() ? PipelineState::done : PipelineState::failed);
@@ -56,24 +59,50 @@ void Pipeline::request_stop() {
   ports_.inbox.wake();
 }
 
+// A position above every timestamp that was ever given out would pass over all that is still to come.
+absl::Status Pipeline::check_position(std::string_view place, CommitTs position) const {
+  if (!options_.largest_ts || position <= *options_.largest_ts) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("the position {} in {} can't be true: it lies above {}, the largest timestamp that the pumps have. "
+                  "It is damaged, "
+                  "of another cluster, or the pumps were set back: restore what belongs together; nothing was changed",
+                  position, place, *options_.largest_ts));
+}
+
 absl::Status Pipeline::open_sink() {
-  const auto position = ports_.sink.open(options_.at_least);
+  if (options_.saved.value > 0) SLUICE_RETURN_IF_ERROR(check_position(options_.saved_in, options_.saved));
+  if (const CommitTs initial = options_.initial;
+      options_.saved.value == 0 && options_.largest_ts && initial > *options_.largest_ts)
+    return absl::InvalidArgumentError(
+        fmt::format("--initial-commit-ts {} lies above {}, the largest timestamp that the pumps have: everything up to "
+                    "there would be passed over. Correct it; nothing was changed",
+                    initial, *options_.largest_ts));
+  const CommitTs at_least = options_.saved.value > 0 ? options_.saved : options_.initial;
+  const auto position = ports_.sink.open(at_least);
   if (!position.ok()) {
     sink_failed_ = true;
     return position.status();
   }
+  SLUICE_RETURN_IF_ERROR(check_position(position->place, position->applied_through));
   // A position beside the rows is exact: from anywhere else, rows would be missing or come twice.
-  const CommitTs start =
-      position->kept_with_the_rows ? position->applied_through : std::max(options_.at_least, position->applied_through);
-  if (start < options_.at_least)
-    spdlog::warn("the downstream's own position counts, not the start given: start={} given={} place={}", start,
-                 options_.at_least, position->place);
-  spdlog::info("sink is open position={} at_least={} start={}", position->applied_through, options_.at_least, start);
+  const bool exact = position->kept_with_the_rows;
+  const CommitTs known = exact ? position->applied_through : std::max(options_.saved, position->applied_through);
+  const CommitTs start = exact || known.value > 0 ? known : options_.initial;
+  if (start < options_.saved)
+    spdlog::warn("the downstream's own position counts, not the checkpoint file's position={} file={} place=\"{}\"",
+                 start, options_.saved, position->place);
+  if (options_.initial.value > 0 && start != options_.initial)
+    spdlog::info(
+        "--initial-commit-ts is ignored, there is a checkpoint initial_commit_ts={} checkpoint={} place=\"{}\"",
+        options_.initial, start,
+        start > position->applied_through ? std::string_view(options_.saved_in) : position->place);
+  spdlog::info("sink is open position={} start={}", position->applied_through, start);
   {
     const std::lock_guard lock(mutex_);
     status_.start = start;
     status_.durable = position->applied_through;
   }
+  started_ = true;
   return ports_.started(start);
 }
 
@@ -91,7 +120,8 @@ absl::Status Pipeline::move_until_done() {
 }
 
 absl::Status Pipeline::take_news() {
-  ports_.inbox.take(news_, std::chrono::steady_clock::now() + options_.checkpoint_interval);
+  ports_.inbox.take(news_,
+                    std::chrono::steady_clock::now() + std::min(options_.checkpoint_interval, options_.tend_interval));
   for (size_t source = 0; source < news_.size(); ++source)
     SLUICE_RETURN_IF_ERROR(feed(source, std::move(news_[source])));
   return absl::OkStatus();
@@ -198,6 +228,10 @@ absl::Status Pipeline::resolve_sink() {
 // The periodic duty between transactions.
 absl::Status Pipeline::tend() {
   const auto now = std::chrono::steady_clock::now();
+  if (const absl::Status status = ports_.sink.tend(); !status.ok()) {
+    sink_failed_ = true;
+    return status;
+  }
   {
     const std::lock_guard lock(mutex_);
     status_.durable = std::max(status_.durable, ports_.sink.durable_through());
@@ -208,7 +242,15 @@ absl::Status Pipeline::tend() {
   }
   if (now < next_checkpoint_) return absl::OkStatus();
   next_checkpoint_ = now + options_.checkpoint_interval;
+  SLUICE_RETURN_IF_ERROR(remember_sources());
   return save_checkpoint(false);
+}
+
+absl::Status Pipeline::remember_sources() {
+  std::vector<SourceProgress> progress;
+  for (size_t source = 0; source < merger_.sources(); ++source)
+    progress.push_back({.seen = merger_.last_of(source), .resolved = merger_.bound_of(source)});
+  return ports_.remember(progress);
 }
 
 int64_t Pipeline::schema_version_at(CommitTs ts) {
@@ -229,7 +271,7 @@ absl::Status Pipeline::save_checkpoint(bool clean_stop) {
 }
 
 absl::Status Pipeline::finish(absl::Status outcome) {
-  if (!sink_failed_) {
+  if (!sink_failed_ && started_) {
     set_state(PipelineState::flushing);
     const absl::Status flushed = ports_.sink.flush();
     outcome.Update(flushed);
@@ -239,6 +281,7 @@ absl::Status Pipeline::finish(absl::Status outcome) {
     }
     outcome.Update(save_checkpoint(outcome.ok()));
   }
+  if (started_) outcome.Update(remember_sources());
   ports_.sink.close();
   return outcome;
 }

@@ -33,10 +33,20 @@
 namespace sluice::drainer {
 
 struct PipelineOptions {
-  std::vector<std::string> pumps;  // names of the sources, for errors
-  CommitTs at_least;               // where to start without the sink's word
-  std::optional<CommitTs> until;   // end once everything at or below is durable
+  std::vector<std::string> pumps;        // names of the sources, for errors
+  CommitTs saved{};                      // of the checkpoint file; 0: none
+  std::string saved_in{};                // its name, for errors
+  CommitTs initial{};                    // --initial-commit-ts: counts only where there is no checkpoint
+  std::optional<CommitTs> largest_ts{};  // no position lies above it; nothing while nothing has been written
+  std::optional<CommitTs> until{};       // end once everything at or below is durable
   std::chrono::milliseconds checkpoint_interval{1000};
+  std::chrono::milliseconds tend_interval{200};  // the sink's, while nothing comes
+};
+
+// How far a source has come.
+struct SourceProgress {
+  CommitTs seen;        // its last commit ts, 0 when none came
+  ResolvedTs resolved;  // nothing but that and what lies below comes up to here
 };
 
 // What the pipeline needs of the rest of the drainer. Called on the merge thread.
@@ -50,6 +60,8 @@ struct PipelinePorts {
   std::function<absl::Status(CommitTs start)> started;
   std::function<void(size_t source, uint64_t wire_bytes)> consumed;
   std::function<void(size_t source, CommitTs ts)> want;
+  // With each checkpoint, and at the end: how far each source has come.
+  std::function<absl::Status(const std::vector<SourceProgress>&)> remember;
 };
 
 enum class PipelineState { opening_sink, merging, waiting, flushing, done, failed };
@@ -90,6 +102,8 @@ class Pipeline {
   enum class Turn { idle, done };
 
   [[nodiscard]] absl::Status open_sink();
+  [[nodiscard]] absl::Status check_position(std::string_view place, CommitTs position) const;
+  [[nodiscard]] absl::Status remember_sources();
   [[nodiscard]] absl::Status move_until_done();
   // Feeds the merger; the first source's failure is returned once the rest is in.
   [[nodiscard]] absl::Status take_news();
@@ -117,6 +131,7 @@ class Pipeline {
   // Schema versions of what was submitted, by the first commit ts that had each; a checkpoint names the one at its ts.
   std::deque<std::pair<CommitTs, int64_t>> schema_versions_;
   bool sink_failed_ = false;
+  bool started_ = false;  // the sources run
   absl::Status source_failure_;
   std::chrono::steady_clock::time_point next_checkpoint_{};
   std::atomic<bool> stopping_{false};

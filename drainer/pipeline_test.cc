@@ -21,7 +21,7 @@ struct Fixture : testing::Test {
       testing::TempDir() + "/pipeline_" + testing::UnitTest::GetInstance()->current_test_info()->name();
   RecordingSink sink;
   MergeInbox inbox{2};
-  PipelineOptions options{.pumps = {"a", "b"}, .at_least = CommitTs(), .until = std::nullopt};
+  PipelineOptions options{.pumps = {"a", "b"}, .saved = CommitTs(), .saved_in = "savepoint", .initial = CommitTs()};
   std::optional<Checkpoint> checkpoint;
   std::unique_ptr<Pipeline> pipeline;
   CommitTs started;
@@ -30,6 +30,7 @@ struct Fixture : testing::Test {
   std::mutex mutex;
   std::condition_variable changed;
   CommitTs undecodable;
+  std::vector<SourceProgress> remembered;
 
   Fixture() {
     std::filesystem::remove_all(folder);
@@ -71,7 +72,12 @@ struct Fixture : testing::Test {
                                      return absl::OkStatus();
                                    },
                                .consumed = [this](size_t s, uint64_t bytes) { consumed[s] += bytes; },
-                               .want = [this](size_t s, CommitTs ts) { asked(s, ts); }});
+                               .want = [this](size_t s, CommitTs ts) { asked(s, ts); },
+                               .remember =
+                                   [this](const std::vector<SourceProgress>& progress) {
+                                     remembered = progress;
+                                     return absl::OkStatus();
+                                   }});
   }
   void asked(size_t source, CommitTs ts) {
     const std::lock_guard lock(mutex);
@@ -110,7 +116,7 @@ TEST_F(PipelineTest, AppliesTheMergedOrderAndEndsAtUntil) {
 TEST_F(PipelineTest, StartsAtThePositionBesideTheRowsWhateverElseWasGiven) {
   sink.position = CommitTs(15);
   sink.kept_with_the_rows = true;
-  options.at_least = CommitTs(25);
+  options.saved = CommitTs(25);
   options.until = CommitTs(40);
   for (const uint64_t ts : {10, 20, 30}) data(0, ts);
   resolved_all(40);
@@ -134,7 +140,7 @@ TEST_F(PipelineTest, EndsWithTheSinksErrorThoughNothingIsSubmittedAnyMore) {
 }
 
 TEST_F(PipelineTest, StartsAtTheLargestOfCheckpointAndSinkAndDropsWhatLiesBelow) {
-  options.at_least = CommitTs(15);
+  options.saved = CommitTs(15);
   options.until = CommitTs(40);
   sink.position = CommitTs(20);
   data(0, 10);
@@ -148,8 +154,59 @@ TEST_F(PipelineTest, StartsAtTheLargestOfCheckpointAndSinkAndDropsWhatLiesBelow)
   EXPECT_EQ(pipeline->status().repeated, 2u);
 }
 
+TEST_F(PipelineTest, PassesOverTheInitialCommitTsWhereThereIsACheckpoint) {
+  options.initial = CommitTs(30);
+  options.until = CommitTs(40);
+  sink.position = CommitTs(20);
+  data(0, 30);
+  resolved_all(40);
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(started, CommitTs(20));
+  EXPECT_THAT(sink.submitted(), ElementsAre(30));
+}
+
+TEST_F(PipelineTest, PassesOverTheInitialCommitTsWhereTheFileHasACheckpoint) {
+  options.saved = CommitTs(10);
+  options.initial = CommitTs(30);
+  options.until = CommitTs(40);
+  resolved_all(40);
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(sink.opened_at_least, CommitTs(10));
+  EXPECT_EQ(started, CommitTs(10));
+}
+
+TEST_F(PipelineTest, StartsAtTheInitialCommitTsWhereThereIsNone) {
+  options.initial = CommitTs(30);
+  options.until = CommitTs(40);
+  data(0, 30);
+  resolved_all(40);
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(started, CommitTs(30));
+  EXPECT_THAT(sink.submitted(), IsEmpty());
+}
+
+TEST_F(PipelineTest, EndsWhenTheSinkFailsWhileNothingComes) {
+  sink.fail_while_idle = absl::FailedPreconditionError("apply stopped");
+  EXPECT_THAT(std::string(message_of(run())), HasSubstr("apply stopped"));
+  EXPECT_EQ(sink.flushes, 0);
+  EXPECT_TRUE(sink.closed);
+}
+
+TEST_F(PipelineTest, RemembersHowFarEachPumpHasCome) {
+  options.until = CommitTs(50);
+  data(0, 10);
+  data(1, 20);
+  inbox.resolve(0, ResolvedTs(60));
+  inbox.resolve(1, ResolvedTs(50));
+  ASSERT_TRUE(run().ok());
+  ASSERT_EQ(remembered.size(), 2u);
+  EXPECT_EQ(remembered[0].seen, CommitTs(10));
+  EXPECT_EQ(remembered[0].resolved, ResolvedTs(60));
+  EXPECT_EQ(remembered[1].seen, CommitTs(20));
+}
+
 TEST_F(PipelineTest, IsDoneAtOnceWhenItStartsAtOrAboveUntil) {
-  options.at_least = CommitTs(50);
+  options.saved = CommitTs(50);
   options.until = CommitTs(50);
   ASSERT_TRUE(run().ok());
   EXPECT_TRUE(sink.closed);

@@ -53,7 +53,12 @@ PullSource::PullSource(PullSourceOptions options, PullSourcePorts ports)
       ports_(std::move(ports)),
       timer_(std::make_unique<net::LoopTimer>(ports_.loop)),
       cursor_(options_.after),
-      backoff_(options_.backoff_min) {}
+      witness_(options_.seen),
+      witness_pending_(witness_.value > 0),
+      nothing_until_(options_.resolved),
+      backoff_(options_.backoff_min) {
+  cursor_ = pull_after();
+}
 
 PullSource::~PullSource() {
   drop_session();
@@ -67,8 +72,17 @@ void PullSource::start() {
   connect();
 }
 
+// So that the witness comes first, when it doesn't lie ahead anyway.
+CommitTs PullSource::pull_after() const {
+  return witness_pending_ ? std::min(cursor_, CommitTs(witness_.value - 1)) : cursor_;
+}
+
 void PullSource::connect() {
   drop_session();
+  if (transactions_ > 0 && !(witness_pending_ && witness_ > cursor_)) {
+    witness_ = cursor_;
+    witness_pending_ = true;
+  }
   session_ = std::make_shared<int>(0);
   state_ = PullState::connecting;
   assembler_.reset();
@@ -89,7 +103,7 @@ void PullSource::connect() {
   client_ = net::PullClient::open({.address = options_.address,
                                    .cluster_id = 0,
                                    .name = options_.drainer_name,
-                                   .after = cursor_,
+                                   .after = pull_after(),
                                    .credit_bytes = credit},
                                   ports_.loop,
                                   {.on_welcome = guarded(&PullSource::on_welcome),
@@ -115,9 +129,10 @@ void PullSource::on_welcome(const net::Welcome& welcome) {
   const auto admission = ports_.admit(options_.index, welcome);
   if (!admission.ok()) return fail(admission.status());
   const bool first = !floor_ && transactions_ == 0;
-  if (admission->pulled_through && first && *admission->pulled_through < cursor_) {
+  if (admission->pulled_through && first && *admission->pulled_through < options_.after) {
     // From where it was last seen, to find out whether it holds what this drainer has passed without it.
-    floor_ = std::exchange(cursor_, *admission->pulled_through);
+    floor_ = options_.after;
+    cursor_ = std::min(cursor_, *admission->pulled_through);
     join_pending_ = true;
     return connect();
   }
@@ -150,7 +165,19 @@ void PullSource::on_data(std::string run) {
 
 absl::Status PullSource::take(PulledTransaction transaction) {
   const CommitTs ts = transaction.commit_ts;
-  if (floor_ && ts <= *floor_)
+  if (ts > witness_) {
+    SLUICE_RETURN_IF_ERROR(check_passed("commit ts", ts.value));
+    if (witness_.value > 0 && ts.value <= nothing_until_.value)
+      return absl::FailedPreconditionError(fmt::format(
+          "BEHIND/{}: it holds commit ts {}, which this drainer never pulled from it though it had come to {} there. "
+          "Find out where that transaction came from (a restored folder?); load the downstream anew and start with an "
+          "empty --data-dir",
+          node_id_, ts, nothing_until_));
+  } else if (ts == witness_ && std::exchange(witness_pending_, false) && ts <= cursor_) {
+    partial_bytes_ -= transaction.wire_bytes;  // it was given on before this session
+    return absl::OkStatus();
+  }
+  if (floor_ && ts <= *floor_ && ts > witness_)
     return absl::FailedPreconditionError(fmt::format(
         "BEHIND/{}: it holds commit ts {}, which this drainer (at {}) never pulled from it. Leave this pump out, "
         "or load the downstream anew and start with an empty --data-dir",
@@ -167,8 +194,21 @@ absl::Status PullSource::take(PulledTransaction transaction) {
   return absl::OkStatus();
 }
 
+// The pump says that it has passed the witness without sending it.
+absl::Status PullSource::check_passed(std::string_view what, uint64_t ts) const {
+  if (!witness_pending_ || ts < witness_.value) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "has a new or rewound log: it goes on with {} {} and no longer has commit ts {}, which had come from it. What it "
+      "had acknowledged and this drainer hadn't pulled is gone. Stop the pump and give it back the folder it had; if "
+      "that is lost, load the downstream anew from a dump of the upstream and start with an empty --data-dir and "
+      "--initial-commit-ts at the dump's ts",
+      what, ts, witness_));
+}
+
 void PullSource::on_resolved(ResolvedTs ts) {
   heard_from_pump();
+  if (const absl::Status passed = check_passed("resolved ts", ts.value); !passed.ok())
+    return fail(annotate(passed, fmt::format("pump {}", name())));
   if (ts <= resolved_) return;  // a restarted pump may know less than it did; what it said still holds (INV-3)
   resolved_ = ts;
   if (floor_ && ts.value >= floor_->value) {
@@ -184,6 +224,8 @@ void PullSource::on_gap(const net::Gap& gap) {
 void PullSource::on_end(CommitTs final_ts) {
   if (assembler_.is_partial())
     return fail(absl::DataLossError(fmt::format("pump {} ended within a transaction", name())));
+  if (const absl::Status passed = check_passed("its end at", final_ts.value); !passed.ok())
+    return fail(annotate(passed, fmt::format("pump {}", name())));
   if (const absl::Status status = ports_.ended(options_.index, final_ts); !status.ok()) return fail(status);
   spdlog::info("pump has ended pump={} node={} final_ts={}", options_.address, node_id_, final_ts);
   state_ = PullState::ended;

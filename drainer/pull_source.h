@@ -2,7 +2,7 @@
 // bounded by the credit given to the pump.
 // Contract: what reaches the inbox is whole transactions above the cursor, ascending, each once whatever happens to the
 //           connection, and resolved timestamps in order with them. A lost session goes on from the last whole
-//           transaction.
+//           transaction, and asks for that one again: a pump that no longer has it was wiped or rewound (the witness).
 // Threads:  everything on the loop's thread.
 // Owns:     the session. Borrows the loop, inbox and credit pool, which must outlive it.
 // Errors:   what a reconnect cannot heal goes to the inbox as the source's failure and ends it: FAILED_PRECONDITION for
@@ -40,6 +40,10 @@ struct PullSourceOptions {
   std::string address;
   std::string drainer_name = "drainer";
   CommitTs after;
+  // What an earlier run knows of this pump: it must still have the commit ts `seen`, and had nothing between that and
+  // `resolved`. 0: nothing is known.
+  CommitTs seen{};
+  ResolvedTs resolved{};
   uint64_t window_bytes = 16u << 20;
   std::chrono::milliseconds backoff_min{50};
   std::chrono::milliseconds backoff_max{2000};
@@ -96,6 +100,8 @@ class PullSource {
   [[nodiscard]] absl::Status take(PulledTransaction transaction);
   void heard_from_pump();
   [[nodiscard]] absl::Status prove_join();
+  [[nodiscard]] absl::Status check_passed(std::string_view what, uint64_t ts) const;
+  [[nodiscard]] CommitTs pull_after() const;
   void on_resolved(ResolvedTs ts);
   void on_gap(const net::Gap& gap);
   void on_end(CommitTs final_ts);
@@ -120,6 +126,10 @@ class PullSource {
   CommitTs cursor_;                // the last whole transaction
   std::optional<CommitTs> floor_;  // of a pump that joins: it must hold nothing at or below
   ResolvedTs resolved_;
+  // Known to come again (the last transaction that came before this session or run): nothing above it may come before.
+  CommitTs witness_;
+  bool witness_pending_ = false;
+  ResolvedTs nothing_until_;   // above the witness nothing may come up to here
   bool join_pending_ = false;  // it joins and has not yet shown that
   CommitTs wanted_;
   bool want_pending_ = false;   // to be said once the pump serves this session

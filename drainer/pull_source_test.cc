@@ -25,12 +25,17 @@ class Puller {
     uint64_t after = 0;
     uint64_t budget_bytes = 8u << 20;
     PumpAdmission admission{};
+    uint64_t seen = 0;
+    uint64_t resolved = 0;
   };
 
   Puller(const FakePump& pump, Options options)
       : inbox_(1), pool_({.total_bytes = options.budget_bytes, .reserved_bytes = 1u << 20, .sources = 1}) {
     on_loop([&] {
-      PullSourceOptions source{.address = pump.address(), .after = CommitTs(options.after)};
+      PullSourceOptions source{.address = pump.address(),
+                               .after = CommitTs(options.after),
+                               .seen = CommitTs(options.seen),
+                               .resolved = ResolvedTs(options.resolved)};
       source.backoff_min = std::chrono::milliseconds(1);
       source.window_bytes = options.budget_bytes;
       source_ = std::make_unique<PullSource>(
@@ -140,7 +145,58 @@ TEST(PullSource, GoesOnFromTheLastWholeTransactionAfterACrash) {
   ASSERT_TRUE(puller.await_transactions(2));
   EXPECT_THAT(puller.got, ElementsAre(10, 20));
   EXPECT_EQ(pump.pulls().front(), CommitTs(0));
-  EXPECT_EQ(pump.pulls().back(), CommitTs(10));
+  EXPECT_EQ(pump.pulls().back(), CommitTs(9));  // asks for the last one again: does the pump still have it?
+}
+
+TEST(PullSource, RefusesAPumpThatLostItsLogWhileTheDrainerRan) {
+  FakePump pump("pump-a");
+  pump.data(10, "one");
+  Puller puller(pump, {});
+  ASSERT_TRUE(puller.await_transactions(1));
+  pump.lose_log_and_return(0xb1);  // an older copy: the same birth
+  pump.data(20, "written since");
+  ASSERT_TRUE(puller.await_failure());
+  EXPECT_EQ(puller.failure.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(puller.failure_text(),
+              testing::AllOf(HasSubstr("pump-a"), HasSubstr("new or rewound log"), HasSubstr("commit ts 20"),
+                             HasSubstr("no longer has commit ts 10"), HasSubstr("--initial-commit-ts")));
+  EXPECT_THAT(puller.got, ElementsAre(10));
+}
+
+TEST(PullSource, RefusesAPumpThatResolvesPastWhatItLost) {
+  FakePump pump("pump-a");
+  pump.resolved(90);
+  Puller puller(pump, {.after = 60, .seen = 50, .resolved = 60});
+  ASSERT_TRUE(puller.await_failure());
+  EXPECT_THAT(puller.failure_text(), HasSubstr("no longer has commit ts 50"));
+}
+
+TEST(PullSource, AcceptsAPumpThatStillHasWhatCameFromItAndHandsItOnOnce) {
+  FakePump pump("pump-a");
+  pump.data(50, "seen");
+  pump.data(70, "new");
+  Puller puller(pump, {.after = 60, .seen = 50, .resolved = 60});
+  ASSERT_TRUE(puller.await([&] { return !puller.got.empty() && puller.got.back() == 70; }));
+  EXPECT_EQ(pump.pulls().back(), CommitTs(49));
+}
+
+TEST(PullSource, PullsWhatItHadSeenButNotAppliedAgain) {
+  FakePump pump("pump-a");
+  pump.data(40, "not applied");
+  pump.data(50, "seen");
+  pump.resolved(60);
+  Puller puller(pump, {.after = 30, .seen = 50, .resolved = 60});
+  ASSERT_TRUE(puller.await([&] { return puller.resolved == 60; }));
+  EXPECT_THAT(puller.got, ElementsAre(40, 50));
+}
+
+TEST(PullSource, RefusesAReturningPumpThatHoldsWhatWasNeverPulled) {
+  FakePump pump("pump-a");
+  pump.data(50, "seen");
+  pump.data(55, "never pulled");
+  Puller puller(pump, {.after = 60, .seen = 50, .resolved = 60});
+  ASSERT_TRUE(puller.await_failure());
+  EXPECT_THAT(puller.failure_text(), HasSubstr("BEHIND/pump-a: it holds commit ts 55"));
 }
 
 TEST(PullSource, LosesAndRepeatsNothingWhereverASessionBreaks) {

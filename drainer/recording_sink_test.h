@@ -18,10 +18,13 @@ class RecordingSink : public Sink {
   bool durable_at_once = true;             // else only flush() makes durable
   absl::Status refuse = absl::OkStatus();  // what submit() answers at `refuse_at`
   CommitTs refuse_at;
+  absl::Status fail_while_idle;  // what tend() answers
 
   absl::StatusOr<SinkPosition> open(CommitTs at_least) override {
+    opened = true;
     opened_at_least = at_least;
-    return SinkPosition{.applied_through = position, .kept_with_the_rows = kept_with_the_rows, .place = "the test"};
+    return SinkPosition{
+        .applied_through = position, .kept_with_the_rows = kept_with_the_rows, .place = "the test's downstream"};
   }
   absl::Status submit(std::shared_ptr<const Transaction> transaction) override {
     const std::lock_guard lock(mutex_);
@@ -58,6 +61,12 @@ class RecordingSink : public Sink {
     const std::lock_guard lock(mutex_);
     broken_ = std::move(status);
   }
+  absl::Status tend() override {
+    const std::lock_guard lock(mutex_);
+    ++tends_;
+    changed_.notify_all();
+    return fail_while_idle;
+  }
   void close() override { closed = true; }
 
   [[nodiscard]] std::vector<uint64_t> submitted() const {
@@ -73,6 +82,7 @@ class RecordingSink : public Sink {
     return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return submitted_.size() >= count; });
   }
 
+  bool opened = false;
   CommitTs opened_at_least;
   int flushes = 0;
   bool closed = false;
@@ -81,6 +91,7 @@ class RecordingSink : public Sink {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<uint64_t> submitted_;
+  int tends_ = 0;
   CommitTs resolved_;
   CommitTs durable_;
   absl::Status broken_;

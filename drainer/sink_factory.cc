@@ -15,7 +15,8 @@
 namespace sluice::drainer {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Sink>> make_mysql_sink(const DrainerConfig& config, uint64_t cluster_id) {
+absl::StatusOr<std::unique_ptr<Sink>> make_mysql_sink(const DrainerConfig& config, const SinkFacts& facts) {
+  const uint64_t cluster_id = facts.cluster_id;
   MysqlSinkOptions options;
   options.endpoint = {.host = config.to.host,
                       .port = static_cast<uint16_t>(config.to.port),
@@ -45,12 +46,13 @@ bool keeps_own_position(const DrainerConfig& config) {
   return config.dest_db_type == "mysql" || config.dest_db_type == "tidb";
 }
 
-absl::StatusOr<std::unique_ptr<Sink>> make_sink(const DrainerConfig& config, uint64_t cluster_id) {
-  if (keeps_own_position(config)) return make_mysql_sink(config, cluster_id);
+absl::StatusOr<std::unique_ptr<Sink>> make_sink(const DrainerConfig& config, const SinkFacts& facts) {
+  if (keeps_own_position(config)) return make_mysql_sink(config, facts);
   if (config.dest_db_type == "file") {
     static const SystemClock clock;  // without state; outlives every sink
-    return std::make_unique<FileSink>(
-        FileSinkOptions{.folder = config.to.dir.empty() ? config.data_dir : config.to.dir}, clock);
+    return std::make_unique<FileSink>(FileSinkOptions{.folder = config.to.dir.empty() ? config.data_dir : config.to.dir,
+                                                      .has_written = facts.saved.value > 0},
+                                      clock);
   }
   return absl::InvalidArgumentError(fmt::format("--dest-db-type {} is not supported yet", config.dest_db_type));
 }
