@@ -165,5 +165,11 @@ TEST_F(MysqlDdlE2e, FingerprintsReachNamesOutsideAscii) {
   EXPECT_EQ(select("SELECT COUNT(*) FROM s.`表 x`"), "1");
 }
 
+TEST_F(MysqlDdlE2e, ADefaultOfAnyBytesDoesNotStopTheNextDdl) {
+  sql("CREATE TABLE s.t(id INT PRIMARY KEY, v VARBINARY(4) DEFAULT x'00ff')");
+  EXPECT_STATUS_OK(apply(options(), 10, alter_t(5, "alter table t add column c int", {"id", "v", "c"})));
+  EXPECT_EQ(position(), "10");
+}
+
 }  // namespace
 }  // namespace sluice::drainer

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/status.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
@@ -96,7 +98,8 @@ absl::StatusOr<std::string> fingerprint_objects(MysqlConnection& connection, con
     SLUICE_ASSIGN_OR_RETURN(const std::string ids, engine_ids(connection, schema, table));
     text += fmt::format("{}.{} ids {}: {}\n", schema, table, ids, shape);
   }
-  return text;
+  // Definitions quote binary defaults byte by byte, which the text column that keeps this would refuse.
+  return fmt::format("{:016x}", xxh3(as_bytes(text)));
 }
 
 absl::StatusOr<bool> meets_expectations(MysqlConnection& connection, const DdlChange& ddl) {
