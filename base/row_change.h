@@ -209,6 +209,9 @@ struct DdlChange {
   std::string query;      // as the binlog carries it: TiDB's restored text, what goes downstream
   std::string job_query;  // as the user typed it
   std::vector<DdlExpectation> expectations;
+  // Unix time, fraction and all, at which upstream evaluated CURRENT_TIMESTAMP for rows that were there; empty: it
+  // wasn't asked for.
+  std::string clock{};
   // Where names without a database belong when that isn't `schema`; empty: it is.
   std::string session_schema{};
   bool creates_schema = false;  // CREATE DATABASE: there is nothing to `USE` yet

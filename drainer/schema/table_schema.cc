@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <absl/strings/escaping.h>
+#include <absl/strings/match.h>
 #include <boost/json.hpp>
 
 #include "base/status.h"
@@ -111,6 +112,13 @@ std::optional<std::string> origin_default(InfoReader& in, const json::object& in
   return json::serialize(*value);  // numbers, in old versions
 }
 
+bool defaults_to_now(InfoReader& in, const json::object& info) {
+  const json::value* value = in.find(info, "default");
+  if (value == nullptr || !value->is_string()) return false;
+  const absl::string_view text(value->get_string().data(), value->get_string().size());
+  return absl::StartsWithIgnoreCase(text, "CURRENT_TIMESTAMP") || absl::StartsWithIgnoreCase(text, "CURRENT_DATE");
+}
+
 void read_column(InfoReader& in, const json::object& info, TableSchema& table) {
   ColumnDef column;
   column.id = in.integer(info, "id");
@@ -124,6 +132,7 @@ void read_column(InfoReader& in, const json::object& info, TableSchema& table) {
   column.hidden = in.flag(info, "hidden");
   column.is_public = in.integer(info, "state") == kStatePublic;
   table.origin_defaults.push_back(origin_default(in, info, column));
+  table.defaults_to_now.push_back(defaults_to_now(in, info));
   table.ordinals.emplace_back(column.id, static_cast<uint32_t>(table.def.columns.size()));
   table.def.columns.push_back(std::move(column));
 }

@@ -24,6 +24,7 @@ struct TableSchema {
   std::vector<std::pair<uint32_t, bool>> common_handle;
   // The value of rows written before the column was added; positional with def.columns.
   std::vector<std::optional<std::string>> origin_defaults;
+  std::vector<bool> defaults_to_now;                   // CURRENT_TIMESTAMP, CURRENT_DATE; positional with def.columns
   std::vector<std::pair<int64_t, uint32_t>> ordinals;  // column id -> ordinal, ascending ids
 
   // Ordinal of the column with this id, or -1.

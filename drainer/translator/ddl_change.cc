@@ -1,6 +1,8 @@
 #include "drainer/translator/ddl_change.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 
 #include "base/status.h"
 #include "drainer/schema/rename_targets.h"
@@ -57,6 +59,50 @@ std::string session_database(const SchemaTracker& schema, const DdlJob& job, std
   return {};
 }
 
+// "2026-11-25 13:44:08.459", the fraction and the time of day as far as they are there, as Unix time; empty when it
+// isn't such a text.
+std::string unix_time_of(const std::string& text) {
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  if (std::sscanf(text.c_str(), "%d-%u-%u %d:%d:%d", &year, &month, &day, &hour, &minute, &second) < 3) return {};
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+  if (!date.ok()) return {};
+  const auto days = std::chrono::sys_days(date).time_since_epoch();
+  const auto at = std::chrono::duration_cast<std::chrono::seconds>(days).count() + hour * 3600 + minute * 60 + second;
+  const size_t dot = text.find('.');
+  return fmt::format("{}{}", at, dot == std::string::npos ? "" : text.substr(dot));
+}
+
+// A column that is added with DEFAULT CURRENT_TIMESTAMP gives rows that are there the moment at which upstream ran it.
+// The sessions downstream are in UTC, so that the text of a DATETIME comes out as it is, whatever zone it was made in.
+absl::Status set_clock(SchemaTracker& schema, const DdlJob& job, DdlChange& ddl) {
+  for (const DdlTable& table : job.tables) {
+    const auto before = schema.table(table.id, job.schema_version - 1);
+    if (!before.ok() || before->schema == nullptr) continue;  // the job makes the table: it has no rows
+    SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt after, schema.table(table.id, job.schema_version));
+    if (after.schema == nullptr) continue;
+    for (size_t i = 0; i < after.schema->def.columns.size(); ++i) {
+      const ColumnDef& column = after.schema->def.columns[i];
+      const std::optional<std::string>& origin = after.schema->origin_defaults[i];
+      if (!after.schema->defaults_to_now[i] || !origin || before->schema->find_column(column.id) >= 0) continue;
+      const std::string clock = unix_time_of(*origin);
+      // Columns of fewer digits have the same moment cut off.
+      if (clock.starts_with(ddl.clock)) ddl.clock = clock;
+      if (!ddl.clock.starts_with(clock))
+        return absl::FailedPreconditionError(
+            fmt::format("job {} adds columns that default to the current time, which is {} and {} for rows that are "
+                        "there: the downstream can run it at one time only. Run it there in parts by hand, each after "
+                        "SET timestamp, then start again with --ddl-skip and its commit ts: {}",
+                        job.id, ddl.clock, clock, ddl.query));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // An unqualified name in the text means the database the user was in: that of the object before the job, where there is
 // one.
 SchemaTracker::Name place_of(const SchemaTracker& schema, const DdlJob& job) {
@@ -106,6 +152,7 @@ absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& j
                 .query = std::string(query),
                 .job_query = job.query,
                 .expectations = {},
+                .clock = {},
                 .session_schema = {},
                 .creates_schema = job.type == DdlType::create_schema};
   SchemaTracker::Name place = place_of(schema, job);
@@ -119,6 +166,7 @@ absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& j
     ddl.expectations.push_back(gone({.schema = ddl.schema, .table = ddl.table}));
   else
     SLUICE_RETURN_IF_ERROR(expect_tables(schema, job, ddl));
+  SLUICE_RETURN_IF_ERROR(set_clock(schema, job, ddl));
   return ddl;
 }
 

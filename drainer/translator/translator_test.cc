@@ -120,6 +120,36 @@ TEST_F(TranslatorTest, RowsOfATruncatedTableAreMootAfterARestartToo) {
   EXPECT_EQ(translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}})->skipped, SkipReason::none);
 }
 
+TEST_F(TranslatorTest, ColumnsAddedWithTheCurrentTimeCarryTheMomentTheyWereAddedAt) {
+  const std::string binary = R"("Charset":"binary","Collate":"binary","Elems":null)";
+  const auto now = [&](int id, std::string_view name, int type, std::string_view origin) {
+    std::string text =
+        column(id, name, fmt::format(R"("Tp":{},"Flag":0,"Flen":23,"Decimal":3,{})", type, binary), origin);
+    return text.insert(1, R"("default":"CURRENT_TIMESTAMP",)");
+  };
+  const auto info = [&](const std::string& added) {
+    std::string text = table_info(51);
+    return text.insert(text.find(R"(],"index_info")"), added);
+  };
+  const std::string first =
+      "," + now(6, "d", 12, R"("2001-09-09 01:46:40.459")") + "," + now(7, "s", 7, R"("2001-09-09 01:46:40")");
+  const std::string later = first + "," + now(8, "l", 12, R"("2001-09-09 01:46:41")");
+  const std::string apart =
+      later + "," + now(9, "m", 12, R"("2024-01-01 01:00:00")") + "," + now(10, "n", 7, R"("2024-01-01 00:00:00")");
+  auto jobs = parse_ddl_history("[" + job(7, 61, 7, 51, info(first)) + "," + job(8, 5, 8, 51, info(later)) + "," +
+                                job(9, 61, 9, 51, info(apart)) + "]");
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  ASSERT_TRUE(schema_.load(*std::move(jobs)).ok());
+  const auto clock = [&](int64_t id) {
+    const auto got = ddl(id, "alter");
+    return got.ok() ? got->transaction->ddl->clock : std::string(absl::StatusCodeToString(got.status().code()));
+  };
+  EXPECT_EQ(clock(5), "");
+  EXPECT_EQ(clock(7), "1000000000.459");
+  EXPECT_EQ(clock(8), "1000000001");
+  EXPECT_EQ(clock(9), "FAILED_PRECONDITION");
+}
+
 TEST_F(TranslatorTest, FillsWhatAnInsertLeavesOut) {
   const auto got = translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}});
   ASSERT_TRUE(got.ok()) << got.status();

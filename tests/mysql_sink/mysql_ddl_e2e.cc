@@ -171,5 +171,23 @@ TEST_F(MysqlDdlE2e, ADefaultOfAnyBytesDoesNotStopTheNextDdl) {
   EXPECT_EQ(position(), "10");
 }
 
+TEST_F(MysqlDdlE2e, RowsThatAreThereGetTheMomentAtWhichUpstreamRanIt) {
+  sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1,1)");
+  DdlChange add = alter_t(
+      5, "alter table t add column a datetime(3) default now(3), add column b timestamp default current_timestamp",
+      {"id", "v", "a", "b"});
+  add.clock = "1000000000.459";
+  MysqlSink sink(options());
+  ASSERT_TRUE(sink.open(CommitTs(0)).ok());
+  EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).ddl(add).build()));
+  // The clock goes on afterwards.
+  EXPECT_STATUS_OK(
+      sink.submit(TransactionBuilder(11)
+                      .ddl(alter_t(5, "alter table t add column c datetime default now()", {"id", "v", "a", "b", "c"}))
+                      .build()));
+  EXPECT_STATUS_OK(sink.flush());
+  EXPECT_EQ(select("SELECT a, b, c > '2020-01-01' FROM s.t"), "2001-09-09 01:46:40.459,2001-09-09 01:46:40,1");
+}
+
 }  // namespace
 }  // namespace sluice::drainer

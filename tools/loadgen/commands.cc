@@ -255,15 +255,13 @@ absl::Status run_mixed(const Settings& s) {
   std::atomic<uint64_t> expected{UINT64_MAX};  // served when all is written: what was committed, and a summary a worker
   std::atomic<bool> give_up{false};
   absl::Status pulled;
-  std::thread puller([&] {
-    pulled = run_pull(pull, callbacks, totals, [&](Seconds) { return !give_up && served < expected; });
-  });
+  std::thread puller(
+      [&] { pulled = run_pull(pull, callbacks, totals, [&](Seconds) { return !give_up && served < expected; }); });
   absl::Status status = watch(team, s);
   const LaneTeam::Look look = team.look();
   expected = look.totals.commits + options.connections;
   const TimePoint written = std::chrono::steady_clock::now();
-  while (status.ok() && served < expected &&
-         std::chrono::steady_clock::now() - written < options.give_up_after)
+  while (status.ok() && served < expected && std::chrono::steady_clock::now() - written < options.give_up_after)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   give_up = true;
   puller.join();

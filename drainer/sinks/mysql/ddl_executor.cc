@@ -30,6 +30,21 @@ std::string intent_sql(const Progress& progress, const DdlChange& ddl, CommitTs 
                      quoted_text(ddl.query), quoted_text(fingerprint));
 }
 
+// Runs `query` with the session's clock standing at `clock`, and lets it go on afterwards whatever came of it.
+absl::Status run_at(MysqlConnection& connection, const std::string& clock, const std::string& query,
+                    unsigned& warnings) {
+  if (clock.empty()) {
+    const absl::Status status = connection.execute(query).status();
+    warnings = status.ok() ? connection.warning_count() : 0;
+    return status;
+  }
+  SLUICE_RETURN_IF_ERROR(connection.execute("SET SESSION timestamp=" + clock).status());
+  const absl::StatusOr<std::vector<uint64_t>> ran = connection.execute(query);
+  warnings = ran.ok() ? connection.warning_count() : 0;
+  const absl::Status reset = connection.execute("SET SESSION timestamp=DEFAULT").status();
+  return ran.ok() ? reset : ran.status();
+}
+
 }  // namespace
 
 absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
@@ -98,16 +113,17 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
   SLUICE_ASSIGN_OR_RETURN(const bool repeats, is_repeat_of_last_drop(connection, progress, ddl, commit_ts));
   if (repeats) return absl::OkStatus();
   absl::Status status;
+  unsigned warnings = 0;
   if (!ddl.schema.empty() && !ddl.creates_schema && ddl.type != kDropSchema)
     status =
         connection.execute("USE " + quoted_name(ddl.session_schema.empty() ? ddl.schema : ddl.session_schema)).status();
-  if (status.ok()) status = connection.execute(ddl.query).status();
+  if (status.ok()) status = run_at(connection, ddl.clock, ddl.query, warnings);
   if (status.code() == absl::StatusCode::kUnknown)
     return needs_a_human(ddl, commit_ts,
                          fmt::format("{} refuses it: {}", to_string(connection.kind()), message_of(status)));
   SLUICE_RETURN_IF_ERROR(status);
   // IF [NOT] EXISTS turns "there already" into a warning: then what is there must be what was wanted.
-  if (connection.warning_count() == 0 || ddl.expectations.empty()) return absl::OkStatus();
+  if (warnings == 0 || ddl.expectations.empty()) return absl::OkStatus();
   SLUICE_ASSIGN_OR_RETURN(const bool as_wanted, meets_expectations(connection, ddl));
   if (as_wanted) return absl::OkStatus();
   return needs_a_human(ddl, commit_ts, "it ran with warnings, and the objects don't look as they should after it");
