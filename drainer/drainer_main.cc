@@ -6,6 +6,7 @@
 
 #include "base/exit_code.h"
 #include "base/logging.h"
+#include "base/out_of_memory.h"
 #include "base/status.h"
 #include "drainer/drainer.h"
 #include "host/stop_signals.h"
@@ -73,6 +74,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "drainer: %s\n", std::string(sluice::message_of(status)).c_str());
     return static_cast<int>(ExitCode::wrong_usage);
   }
+  sluice::exit_when_out_of_memory("drainer");
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
   sluice::StopSignals signals({.thread_name = "drainer-signals"});
   return run(config, signals);

@@ -3,6 +3,7 @@
 
 #include "base/exit_code.h"
 #include "base/logging.h"
+#include "base/out_of_memory.h"
 #include "base/status.h"
 #include "host/stop_signals.h"
 #include "pump/pump.h"
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "pump: %s\n", std::string(message_of(status)).c_str());
     return exit_with(ExitCode::wrong_usage);
   }
+  sluice::exit_when_out_of_memory("pump");
   for (const std::string& warning : parsed->warnings) spdlog::warn("{}", warning);
   sluice::StopSignals signals({.thread_name = "pump-signals", .deadline = kStopDeadline});
   return run(std::move(options), {argv, static_cast<size_t>(argc)}, signals);
