@@ -90,7 +90,7 @@ class FakePump : public net::NodeService {
                         .log_birth_id = birth_id_,
                         .log_largest_ts = Tso(largest_)};
   }
-  void on_write(const net::PeerPtr&, uint64_t, std::string) override {}
+  void on_write(const net::PeerPtr&, uint64_t, std::string, ByteReservation) override {}
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request) override {
     {
       const std::lock_guard lock(mutex_);

@@ -76,7 +76,7 @@ class TcpClientSession final : public ClientSession,
     return events_.on_control(header.type, body);
   }
 
-  absl::Status on_run(const FrameHeader& header, uint64_t, std::string run) override {
+  absl::Status on_run(const FrameHeader& header, uint64_t, std::string run, ByteReservation) override {
     if (dropped_) return absl::OkStatus();
     if (!welcomed_ || header.type != FrameType::data || !events_.on_run)
       return absl::InvalidArgumentError("records that were not asked for");

@@ -46,6 +46,9 @@ Connection::Connection(EventLoop& loop, asio::ip::tcp::socket socket, Connection
       options_(options),
       buffer_(kBufferBytesMin),
       reading_again_(loop.context()),
+      receiving_(options.gate != nullptr ? options.gate->stranger() : nullptr),
+      frame_timer_(loop),
+      replying_(options.gate != nullptr ? options.gate->replies() : nullptr),
       last_heard_(std::chrono::steady_clock::now()),
       keep_alive_timer_(loop),
       linger_timer_(loop) {
@@ -80,18 +83,19 @@ asio::awaitable<void> Connection::run() {
   abort(why_);
   keep_alive_timer_.cancel();
   linger_timer_.cancel();
+  frame_timer_.cancel();
   std::exchange(handler_, nullptr)->on_closed(why_);
 }
 
 asio::awaitable<Connection::End> Connection::read_frames() {
   while (!closing_) {
-    if (!reading_) {
-      error_code cancelled;
-      reading_again_.expires_at(asio::steady_timer::time_point::max());
-      co_await reading_again_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (!reading_ || (replying_ && reply_bytes_ > kReplyBytesPause)) {
+      frame_timer_.cancel();  // that the frame doesn't end is our doing
+      co_await pause(asio::steady_timer::time_point::max());
       continue;
     }
     if (buffered().size() < kFrameHeaderBytes) {
+      if (!buffered().empty()) expect_frame_end();
       if (absl::Status read = co_await read_more(kFrameHeaderBytes); !read.ok()) co_return End{read};
       continue;
     }
@@ -99,20 +103,77 @@ asio::awaitable<Connection::End> Connection::read_frames() {
     if (!header.ok()) co_return End{header.status(), true};
     const size_t frame_bytes = size_t{kFrameHeaderBytes} + header->body_bytes;
     absl::Status handled;
+    ByteReservation held;
+    if (is_bulk(header->type)) {
+      if (absl::Status reserved = co_await reserve(header->body_bytes, held); !reserved.ok())
+        co_return End{reserved, true};
+      if (closing_) break;
+    }
     if (buffered().size() >= frame_bytes) {
       const ByteSpan body = buffered().subspan(kFrameHeaderBytes, header->body_bytes);
       begin_ += frame_bytes;
-      handled = deliver(*header, body);
+      frame_timer_.cancel();
+      handled = is_bulk(header->type) ? deliver_run(*header, std::string(as_text(body)), std::move(held))
+                                      : deliver(*header, body);
     } else if (is_bulk(header->type)) {
+      expect_frame_end();
       std::string run(header->body_bytes, '\0');
       if (absl::Status read = co_await read_rest_of(run); !read.ok()) co_return End{read};
-      if (!closing_) handled = deliver_run(*header, std::move(run));
-    } else if (absl::Status read = co_await read_more(frame_bytes); !read.ok()) {
-      co_return End{read};
+      frame_timer_.cancel();
+      if (!closing_) handled = deliver_run(*header, std::move(run), std::move(held));
+    } else {
+      expect_frame_end();
+      if (absl::Status read = co_await read_more(frame_bytes); !read.ok()) co_return End{read};
     }
     if (!handled.ok()) co_return End{handled, true};
   }
   co_return End{why_};
+}
+
+// Until reading_again_ is cancelled or the time comes.
+asio::awaitable<void> Connection::pause(std::chrono::steady_clock::time_point until) {
+  error_code cancelled;
+  reading_again_.expires_at(until);
+  co_await reading_again_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+}
+
+// Before a byte of the body is read: what a header announces costs nothing until the budget has room for it.
+asio::awaitable<absl::Status> Connection::reserve(uint64_t bytes, ByteReservation& held) {
+  if (!receiving_) co_return absl::OkStatus();
+  if (const uint64_t most = options_.gate->bytes_max(known_); bytes > most)
+    co_return absl::ResourceExhaustedError(
+        fmt::format("a frame of {} bytes, at most {} can be taken here: send smaller ones or raise the memory budget",
+                    bytes, most));
+  const auto deadline = std::chrono::steady_clock::now() + options_.frame_timeout;
+  while (!(held = receiving_->try_reserve(bytes)) && !closing_) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= deadline)
+      co_return absl::ResourceExhaustedError(fmt::format(
+          "no memory for a frame of {} bytes within {} ms: try again later", bytes, options_.frame_timeout.count()));
+    frame_timer_.cancel();  // it isn't the peer who keeps the frame from ending
+    options_.gate->wait(known_, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->reading_again_.cancel();
+    });
+    co_await pause(std::min(deadline, now + ReceiveGate::kRetryAfter));
+    last_heard_ = std::chrono::steady_clock::now();
+  }
+  co_return absl::OkStatus();
+}
+
+// Called whenever a begun frame isn't whole yet: the first call starts the time, trickling bytes don't stretch it.
+void Connection::expect_frame_end() {
+  if (frame_timer_.pending()) return;
+  frame_timer_.set(options_.frame_timeout, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->closing_) return;
+    self->refuse(absl::DeadlineExceededError(
+        fmt::format("a frame that was begun didn't end within {} ms", self->options_.frame_timeout.count())));
+  });
+}
+
+void Connection::set_known() {
+  if (std::exchange(known_, true) || options_.gate == nullptr) return;
+  receiving_ = options_.gate->known();  // what is reserved already stays with the other until it is released
 }
 
 // Makes room for `frame_bytes` from begin_ on and reads what is there.
@@ -161,7 +222,6 @@ asio::awaitable<void> Connection::discard_until_closed() {
 }
 
 absl::Status Connection::deliver(const FrameHeader& header, ByteSpan body) {
-  if (is_bulk(header.type)) return deliver_run(header, std::string(as_text(body)));
   SLUICE_ASSIGN_OR_RETURN(const uint64_t records, check_frame_body(header, body));
   (void)records;  // none in control frames
   if (header.type == FrameType::pong) return absl::OkStatus();
@@ -172,9 +232,9 @@ absl::Status Connection::deliver(const FrameHeader& header, ByteSpan body) {
   return handler_->on_control(header, body);
 }
 
-absl::Status Connection::deliver_run(const FrameHeader& header, std::string run) {
+absl::Status Connection::deliver_run(const FrameHeader& header, std::string run, ByteReservation held) {
   SLUICE_ASSIGN_OR_RETURN(const uint64_t records, check_frame_body(header, as_bytes(run)));
-  return handler_->on_run(header, records, std::move(run));
+  return handler_->on_run(header, records, std::move(run), std::move(held));
 }
 
 void Connection::send(FrameType type, uint64_t sequence, std::string body) {
@@ -188,6 +248,9 @@ void Connection::send(FrameType type, uint64_t sequence, std::string body) {
   chunk.resize(chunk.size() + kFrameHeaderBytes);
   encode_frame_header(header, reinterpret_cast<std::byte*>(chunk.data() + chunk.size() - kFrameHeaderBytes));
   queued_bytes_ += kFrameHeaderBytes + body.size();
+  if (!is_bulk(type) && !count_reply(kFrameHeaderBytes + body.size()))
+    return abort(absl::ResourceExhaustedError(
+        fmt::format("the peer doesn't read its answers: {} bytes of them are queued", reply_bytes_)));
   if (body.size() <= kCoalesceBytesMax) {
     chunk += body;
   } else {
@@ -199,6 +262,15 @@ void Connection::send(FrameType type, uint64_t sequence, std::string body) {
         fmt::format("the peer doesn't take what it is sent: {} bytes are queued, at most {}", queued_bytes_,
                     options_.outbound_bytes_max)));
   schedule_flush();
+}
+
+// Bulk data is its sender's to bound. False: too much, or no room in the budget for more.
+bool Connection::count_reply(uint64_t bytes) {
+  reply_bytes_ += bytes;
+  if (!replying_ || reply_bytes_ <= kReplyBytesFree + replies_held_.bytes()) return true;
+  if (reply_bytes_ > kReplyBytesMax) return false;
+  if (!replies_held_) replies_held_ = replying_->try_reserve(0);
+  return replies_held_.try_grow(std::max(bytes, kReplyBytesFree));
 }
 
 void Connection::schedule_flush() {
@@ -218,11 +290,15 @@ void Connection::flush() {
   buffers.reserve(in_flight_.size());
   for (const std::string& chunk : in_flight_) buffers.push_back(asio::buffer(chunk));
   writing_ = true;
+  reply_bytes_in_flight_ = reply_bytes_;
   asio::async_write(socket_, std::move(buffers), [self = shared_from_this()](const error_code& error, size_t bytes) {
     self->writing_ = false;
     self->in_flight_.clear();
     if (error) return self->abort(closed_by_peer(error));
     self->queued_bytes_ -= bytes;
+    self->reply_bytes_ -= std::exchange(self->reply_bytes_in_flight_, 0);
+    if (self->reply_bytes_ == 0) self->replies_held_.release();
+    if (self->replying_) self->reading_again_.cancel();
     if (self->queued_bytes_ == 0 && !self->closing_ && self->handler_) self->handler_->on_drained();
     self->flush();
   });
@@ -256,6 +332,7 @@ void Connection::abort(const absl::Status& why) {
   reading_again_.cancel();
   error_code ignored;
   socket_.close(ignored);
+  replies_held_.release();
 }
 
 void Connection::set_reading(bool reading) {

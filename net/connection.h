@@ -4,7 +4,10 @@
 //           call to this class; frames sent before close() are flushed before the socket closes, unless the peer
 //           doesn't take them within `linger`.
 // Threads:  the loop's only.
-// Limits:   frame_body_bytes_max in; outbound_bytes_max queued, beyond which the peer is dropped.
+// Limits:   frame_body_bytes_max in, reserved before the body is read; a frame that has begun must end within
+//           frame_timeout, however its bytes trickle; outbound_bytes_max queued, beyond which the peer is dropped. With
+//           a gate, a peer that leaves kReplyBytesPause of replies unread isn't read either, and one that leaves
+//           kReplyBytesMax, or more than the budget has room for, is dropped.
 // Format:   docs/formats/frame.md
 #pragma once
 
@@ -19,9 +22,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/byte_budget.h"
 #include "base/bytes.h"
 #include "net/event_loop.h"
 #include "net/frame.h"
+#include "net/receive_gate.h"
 
 namespace sluice::net {
 
@@ -30,6 +35,8 @@ struct ConnectionOptions {
   uint64_t outbound_bytes_max = 64u << 20;
   std::chrono::milliseconds ping_interval{10'000};  // a peer silent for three of them is gone
   std::chrono::milliseconds linger{2'000};
+  std::chrono::milliseconds frame_timeout{30'000};
+  ReceiveGate* gate = nullptr;  // null: what is received isn't bounded but by the frame (clients)
 };
 
 class ConnectionHandler {
@@ -37,13 +44,18 @@ class ConnectionHandler {
   virtual ~ConnectionHandler() = default;
   // An error is told to the peer as a refusal and closes the connection. Pings are answered below.
   virtual absl::Status on_control(const FrameHeader& header, ByteSpan body) = 0;
-  virtual absl::Status on_run(const FrameHeader& header, uint64_t records, std::string run) = 0;
+  // `held` are the run's bytes in the budget, to be kept as long as the run; empty without a gate.
+  virtual absl::Status on_run(const FrameHeader& header, uint64_t records, std::string run, ByteReservation held) = 0;
   virtual void on_drained() = 0;
   virtual void on_closed(const absl::Status& why) = 0;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
+  static constexpr uint64_t kReplyBytesFree = 4u << 10;  // a connection's own, not reserved
+  static constexpr uint64_t kReplyBytesPause = 256u << 10;
+  static constexpr uint64_t kReplyBytesMax = 8u << 20;
+
   Connection(EventLoop& loop, boost::asio::ip::tcp::socket socket, ConnectionOptions options);
 
   // Holds `handler` until on_closed. `first_bytes` were read from the socket already.
@@ -60,6 +72,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool closing() const { return closing_; }
   void set_reading(bool reading);
   void set_frame_body_bytes_max(uint32_t bytes) { options_.frame_body_bytes_max = bytes; }
+  // The peer has shown itself to be one of ours: it shares memory with the known ones from now on.
+  void set_known();
+  [[nodiscard]] bool known() const { return known_; }
 
  private:
   struct End {
@@ -71,9 +86,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<End> read_frames();
   boost::asio::awaitable<absl::Status> read_more(size_t frame_bytes);
   boost::asio::awaitable<absl::Status> read_rest_of(std::string& run);
+  boost::asio::awaitable<absl::Status> reserve(uint64_t bytes, ByteReservation& held);
+  boost::asio::awaitable<void> pause(std::chrono::steady_clock::time_point until);
+  void expect_frame_end();
+  [[nodiscard]] bool count_reply(uint64_t bytes);
   boost::asio::awaitable<void> discard_until_closed();
   absl::Status deliver(const FrameHeader& header, ByteSpan body);
-  absl::Status deliver_run(const FrameHeader& header, std::string run);
+  absl::Status deliver_run(const FrameHeader& header, std::string run, ByteReservation held);
 
   void schedule_flush();
   void flush();
@@ -90,11 +109,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t begin_ = 0;
   size_t end_ = 0;
   bool reading_ = true;
-  boost::asio::steady_timer reading_again_;  // never expires; cancelled to wake the reader
+  boost::asio::steady_timer reading_again_;  // cancelled to wake the reader
+  bool known_ = false;
+  std::shared_ptr<ByteHolder> receiving_;  // null without a gate
+  LoopTimer frame_timer_;                  // of the frame that has begun
 
   std::vector<std::string> outbound_;
   std::vector<std::string> in_flight_;  // what async_write points into
   uint64_t queued_bytes_ = 0;
+  uint64_t reply_bytes_ = 0;            // of them, control frames
+  uint64_t reply_bytes_in_flight_ = 0;  // of them, those in in_flight_
+  std::shared_ptr<ByteHolder> replying_;
+  ByteReservation replies_held_;
   bool flush_scheduled_ = false;
   bool writing_ = false;
 

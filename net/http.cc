@@ -67,7 +67,8 @@ bool match(const std::vector<std::string>& pattern, const std::vector<std::strin
 
 void HttpRoutes::add(std::string method, std::string pattern, Handler handler) {
   SLUICE_ASSERT(pattern.starts_with('/'), "pattern={}", pattern);
-  routes_.push_back({std::move(method), split(pattern), std::move(handler)});
+  std::vector<std::string> segments = split(pattern);
+  routes_.push_back({std::move(method), std::move(pattern), std::move(segments), std::move(handler)});
 }
 
 HttpResponse HttpRoutes::dispatch(HttpRequest request) const {
@@ -79,13 +80,18 @@ HttpResponse HttpRoutes::dispatch(HttpRequest request) const {
     if (!decoded) return {.status = 400, .body = "bad percent-encoding in the path\n"};
     segment = std::move(*decoded);
   }
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
   std::string allowed;
   for (const Route& route : routes_) {
     if (!match(route.segments, path, request.parameters)) continue;
-    if (route.method == request.method) return route.handler(request);
+    if (route.method == method) return route.handler(request);
     allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
-  if (allowed.empty()) return {.status = 404, .body = "no such page: " + request.path + "\n"};
+  if (allowed.empty()) {
+    std::string body = "no such page: " + request.path + "\nthere are:\n";
+    for (const Route& route : routes_) body += "  " + route.method + " " + route.pattern + "\n";
+    return {.status = 404, .body = std::move(body)};
+  }
   return {.status = 405,
           .body = request.method + " is not allowed here, only " + allowed + "\n",
           .headers = {{"Allow", allowed}}};

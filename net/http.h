@@ -26,13 +26,15 @@ class HttpRoutes {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;  // on the loop's thread; must not block
   // `pattern`: "/state/{node}/{action}". Parameters arrive percent-decoded. A path that matches with another method
-  // answers 405, no match 404, a bad percent-encoding 400.
+  // answers 405, no match 404 with the paths there are, a bad percent-encoding 400. HEAD is answered by GET's handler;
+  // the session leaves the body out.
   void add(std::string method, std::string pattern, Handler handler);
   [[nodiscard]] HttpResponse dispatch(HttpRequest request) const;
 
  private:
   struct Route {
     std::string method;
+    std::string pattern;
     std::vector<std::string> segments;
     Handler handler;
   };

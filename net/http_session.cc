@@ -3,7 +3,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
@@ -16,6 +18,8 @@ namespace http = beast::http;
 using boost::system::error_code;
 
 using Request = http::request<http::string_body>;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
 using Response = http::response<http::string_body>;
 
 std::string text_of(beast::string_view view) {
@@ -83,11 +87,19 @@ class Session final : public HttpSession, public std::enable_shared_from_this<Se
     parser.body_limit(kHttpBodyBytesMax);
     stream_.expires_after(kHttpIdle);
     error_code error;
-    co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+    co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+    // Who asks whether to send the body waits for this.
+    if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue"))
+      co_await asio::async_write(stream_, asio::buffer(kContinue), asio::redirect_error(asio::use_awaitable, error));
+    if (!error && !parser.is_done())
+      co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
     if (error && !is_bad_request(error)) co_return false;
     const bool keep_alive = !error && parser.get().keep_alive() && !stopping_;
     const unsigned version = error ? 11 : parser.get().version();
+    const bool head = parser.get().method() == http::verb::head;
     Response response = to_beast(error ? refusal_of(error) : answer(parser.release()), version, keep_alive);
+    if (head) response.body().clear();  // the length stays as GET's
+    stream_.expires_after(kHttpIdle);   // for a peer that doesn't read
     writing_ = true;
     co_await http::async_write(stream_, response, asio::redirect_error(asio::use_awaitable, error));
     writing_ = false;

@@ -41,6 +41,15 @@ TEST(HttpRoutes, SaysWhatIsWrong) {
   EXPECT_EQ(not_allowed.headers.at("Allow"), "PUT");
 }
 
+TEST(HttpRoutes, AnswersHeadWhereGetIsAnswered) {
+  EXPECT_EQ(ask("HEAD", "/").status, 200);
+  EXPECT_EQ(ask("HEAD", "/state/pump-1/pause").status, 405);
+}
+
+TEST(HttpRoutes, NamesThePathsThereAre) {
+  EXPECT_NE(ask("GET", "/nowhere").body.find("PUT /state/{node}/{action}"), std::string::npos);
+}
+
 TEST(Metrics, PageHasTheRegistrysFamilies) {
   prometheus::Registry registry;
   prometheus::BuildCounter().Name("sluice_test_total").Help("help").Register(registry).Add({{"a", "b"}}).Increment(3);

@@ -11,6 +11,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/log_field.h"
 #include "base/status.h"
 #include "net/address.h"
 #include "net/connection.h"
@@ -26,6 +27,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr size_t kSniffBytes = 4;
+constexpr size_t kHttpSessionsMax = 256;
 constexpr std::chrono::milliseconds kAcceptRetryAfter{100};  // when out of file descriptors
 
 enum class Protocol { unknown, native, http1 };
@@ -62,11 +64,12 @@ absl::StatusOr<tcp::endpoint> resolve(EventLoop& loop, const std::string& addres
 // What outlives the Server while handlers that point here are still queued.
 class ServerCore : public std::enable_shared_from_this<ServerCore> {
  public:
-  ServerCore(ServerOptions options, EventLoop& loop, NodeService* service, HttpRoutes routes)
+  ServerCore(ServerOptions options, EventLoop& loop, NodeService* service, HttpRoutes routes, ServerMemory memory)
       : options_(std::move(options)),
         loop_(loop),
         service_(service),
         routes_(std::move(routes)),
+        gate_(memory.budget != nullptr ? std::make_unique<ReceiveGate>(*memory.budget, memory.uses) : nullptr),
         acceptor_(loop.context()),
         accept_retry_(loop.context()) {}
 
@@ -92,11 +95,15 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     error_code ignored;  // closing is all we want
     acceptor_.close(ignored);
     accept_retry_.cancel();
-    for (tcp::socket* socket : sniffing_) socket->close(ignored);
+    for (const auto& [id, socket] : sniffing_) socket->close(ignored);
     // Copies: closing a connection may take it out of the map.
     for (const auto& [id, peer] : std::map(peers_)) peer->say_goodbye_and_close();
     for (const auto& [id, session] : std::map(sessions_)) session->stop();
     note_closed();
+  }
+
+  void on_room() {
+    if (gate_) gate_->on_room();
   }
 
   void cut() {
@@ -122,18 +129,65 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
       tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
       if (stopping_) co_return;
       if (error) {
-        spdlog::warn("cannot accept a connection address={} reason={}", options_.address, error.message());
+        if (const auto more = accept_log_.pass(std::chrono::steady_clock::now()))
+          spdlog::warn("cannot accept a connection address={} reason={}{}", options_.address,
+                       log_field(error.message()), like_this(*more));
         accept_retry_.expires_after(kAcceptRetryAfter);
         co_await accept_retry_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      } else if (open_connections() >= options_.connections_max) {
-        if (!std::exchange(full_, true))
-          spdlog::warn("connections refused: all are taken address={} connections_max={}", options_.address,
-                       options_.connections_max);
+      } else if (!may_enter(socket)) {
+        if (const auto more = full_log_.pass(std::chrono::steady_clock::now()))
+          spdlog::warn("connections refused: all are taken address={} connections_max={} per_address_max={}{}",
+                       options_.address, options_.connections_max, per_address_max(), like_this(*more));
       } else {
-        full_ = false;
         spawn([self = shared_from_this(), s = std::move(socket)]() mutable { return self->greet(std::move(s)); });
       }
     }
+  }
+
+  [[nodiscard]] unsigned strangers_max() const { return options_.connections_max - options_.connections_max / 4; }
+  [[nodiscard]] unsigned per_address_max() const {
+    return options_.connections_per_address_max != 0 ? options_.connections_per_address_max : strangers_max();
+  }
+
+  // When all places are taken, the one who has been silent longest makes room: a new one may be a health check.
+  bool may_enter(const tcp::socket& socket) {
+    error_code error;
+    const auto remote = socket.remote_endpoint(error);
+    if (error) return false;
+    if (open_connections() >= options_.connections_max && !make_room()) return false;
+    const auto found = per_address_.find(remote.address());
+    return found == per_address_.end() || found->second < per_address_max() || make_room();
+  }
+
+  bool make_room() {
+    error_code ignored;  // closing is all we want
+    for (const auto& [id, socket] : sniffing_)
+      if (socket->is_open()) {
+        socket->close(ignored);
+        return true;
+      }
+    for (const auto& [id, peer] : peers_)
+      if (!peer->welcomed() && !evicted_.contains(id)) {
+        evicted_.insert(id);
+        peer->abort();
+        return true;
+      }
+    return false;
+  }
+
+  // Peers that have shown nothing but a hello leave places for the others.
+  [[nodiscard]] absl::Status may_join() const {
+    size_t strangers = 0;
+    for (const auto& [id, peer] : peers_) strangers += peer->welcomed() && !peer->known() ? 1 : 0;
+    if (strangers < strangers_max()) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        fmt::format("{} peers have said hello and sent nothing yet, no more are taken: try again later", strangers));
+  }
+
+  // Counts the address of a connection until it is closed.
+  void leave(const asio::ip::address& address) {
+    const auto found = per_address_.find(address);
+    if (found != per_address_.end() && --found->second == 0) per_address_.erase(found);
   }
 
   // Reads the first bytes and decides who serves the connection.
@@ -141,7 +195,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     error_code error;
     const tcp::endpoint remote = socket.remote_endpoint(error);
     std::string first;
-    sniffing_.insert(&socket);
+    const uint64_t id = ++last_id_;
+    ++per_address_[remote.address()];
+    sniffing_[id] = &socket;
     LoopTimer timeout(loop_);
     timeout.set(options_.handshake_timeout, [&socket] {
       error_code ignored;  // closing is all we want
@@ -154,38 +210,50 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
       first.append(bytes, n);
     }
     timeout.cancel();
-    sniffing_.erase(&socket);
-    if (!error && !stopping_) serve(std::move(socket), remote, std::move(first));
+    sniffing_.erase(id);
+    if (error || stopping_ || !serve(std::move(socket), id, remote, std::move(first))) leave(remote.address());
     note_closed();
   }
 
-  void serve(tcp::socket socket, const tcp::endpoint& remote, std::string first) {
+  // False: nobody does.
+  bool serve(tcp::socket socket, uint64_t id, const tcp::endpoint& remote, std::string first) {
     const Protocol protocol = sniff(first);
-    const uint64_t id = ++last_id_;
     if (protocol == Protocol::http1) {
-      sessions_[id] = HttpSession::start(std::move(socket), std::move(first), routes_, [self = shared_from_this(), id] {
-        self->sessions_.erase(id);
-        self->note_closed();
-      });
+      if (sessions_.size() >= kHttpSessionsMax) std::shared_ptr(sessions_.begin()->second)->stop();
+      sessions_[id] = HttpSession::start(std::move(socket), std::move(first), routes_,
+                                         [self = shared_from_this(), id, address = remote.address()] {
+                                           self->sessions_.erase(id);
+                                           self->leave(address);
+                                           self->note_closed();
+                                         });
     } else if (protocol == Protocol::native && service_ != nullptr) {
-      serve_native(std::move(socket), id, to_string(remote), std::move(first));
+      serve_native(std::move(socket), id, remote, std::move(first));
     } else {
-      spdlog::warn("connection closed: neither this node's protocol nor HTTP/1 peer={} first_bytes={}",
-                   to_string(remote), to_hex(first));
+      if (const auto more = foreign_log_.pass(std::chrono::steady_clock::now()))
+        spdlog::warn("connection closed: neither this node's protocol nor HTTP/1 peer={} first_bytes={}{}",
+                     to_string(remote), to_hex(first), like_this(*more));
+      return false;
     }
+    return true;
   }
 
-  void serve_native(tcp::socket socket, uint64_t id, std::string remote, std::string first) {
-    auto connection = std::make_shared<Connection>(
-        loop_, std::move(socket),
-        ConnectionOptions{.outbound_bytes_max = options_.outbound_bytes_max, .ping_interval = options_.ping_interval});
+  void serve_native(tcp::socket socket, uint64_t id, const tcp::endpoint& remote, std::string first) {
+    auto connection = std::make_shared<Connection>(loop_, std::move(socket),
+                                                   ConnectionOptions{.outbound_bytes_max = options_.outbound_bytes_max,
+                                                                     .ping_interval = options_.ping_interval,
+                                                                     .frame_timeout = options_.frame_timeout,
+                                                                     .gate = gate_.get()});
     auto peer = std::make_shared<ServerPeer>(loop_,
                                              ServerPeer::Options{.id = id,
-                                                                 .address = std::move(remote),
+                                                                 .address = to_string(remote),
                                                                  .frame_body_bytes_max = options_.frame_body_bytes_max,
-                                                                 .handshake_timeout = options_.handshake_timeout},
-                                             std::move(connection), *service_, [self = shared_from_this(), id] {
+                                                                 .handshake_timeout = options_.handshake_timeout,
+                                                                 .may_join = [this] { return may_join(); }},
+                                             std::move(connection), *service_,
+                                             [self = shared_from_this(), id, address = remote.address()] {
                                                self->peers_.erase(id);
+                                               self->evicted_.erase(id);
+                                               self->leave(address);
                                                self->note_closed();
                                              });
     peers_[id] = peer;
@@ -202,15 +270,18 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   EventLoop& loop_;
   NodeService* service_;
   HttpRoutes routes_;
+  std::unique_ptr<ReceiveGate> gate_;  // null: memory isn't bounded
   tcp::acceptor acceptor_;
   asio::steady_timer accept_retry_;
   uint16_t port_ = 0;
   uint64_t last_id_ = 0;
-  bool full_ = false;
+  LogLimiter accept_log_, full_log_, foreign_log_;
   bool stopping_ = false;
   bool all_closed_noted_ = false;
   std::promise<void> all_closed_;
-  std::set<tcp::socket*> sniffing_;
+  std::map<asio::ip::address, unsigned> per_address_;
+  std::map<uint64_t, tcp::socket*> sniffing_;  // oldest first
+  std::set<uint64_t> evicted_;                 // peers that made room and aren't closed yet
   std::map<uint64_t, std::shared_ptr<ServerPeer>> peers_;
   std::map<uint64_t, std::shared_ptr<HttpSession>> sessions_;
 };
@@ -226,6 +297,8 @@ class TcpServer final : public Server {
   }
 
   [[nodiscard]] uint16_t port() const override { return core_->port(); }
+
+  void on_room() override { core_->on_room(); }
 
   void stop() override {
     loop_.run_and_wait([this] { core_->begin_stop(); });
@@ -255,8 +328,8 @@ absl::Status Server::check_free(const std::string& address, EventLoop& loop) {
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::listen(ServerOptions options, EventLoop& loop, NodeService* service,
-                                                       HttpRoutes routes) {
-  auto core = std::make_shared<ServerCore>(std::move(options), loop, service, std::move(routes));
+                                                       HttpRoutes routes, ServerMemory memory) {
+  auto core = std::make_shared<ServerCore>(std::move(options), loop, service, std::move(routes), memory);
   SLUICE_RETURN_IF_ERROR(core->listen());
   return std::make_unique<TcpServer>(loop, std::move(core));
 }

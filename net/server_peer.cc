@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/log_field.h"
 #include "base/status.h"
 #include "net/messages.h"
 
@@ -45,6 +46,7 @@ void ServerPeer::abort() {
 }
 
 void ServerPeer::send_ack(uint64_t through) {
+  connection_->set_known();  // something of it has been made durable
   connection_->send(FrameType::ack, 0, encode_ack(through));
 }
 
@@ -100,6 +102,7 @@ absl::Status ServerPeer::on_control(const FrameHeader& header, ByteSpan body) {
 absl::Status ServerPeer::on_hello(ByteSpan body) {
   SLUICE_ASSIGN_OR_RETURN(hello_, decode_hello(body));
   SLUICE_RETURN_IF_ERROR(check_features(hello_.features));
+  if (options_.may_join) SLUICE_RETURN_IF_ERROR(options_.may_join());
   SLUICE_ASSIGN_OR_RETURN(Welcome welcome, service_->on_hello(hello_));
   if (hello_.cluster_id != 0 && hello_.cluster_id != welcome.cluster_id)
     return absl::FailedPreconditionError(
@@ -148,6 +151,7 @@ absl::Status ServerPeer::on_pull(ByteSpan body) {
   SLUICE_RETURN_IF_ERROR(require_role(PeerRole::puller, "pull"));
   if (std::exchange(pulling_, true)) return absl::InvalidArgumentError("a second pull on one connection");
   SLUICE_ASSIGN_OR_RETURN(const PullRequest request, decode_pull(body));
+  connection_->set_known();
   service_->on_pull(shared_from_this(), request);
   return absl::OkStatus();
 }
@@ -162,7 +166,7 @@ absl::Status ServerPeer::on_goodbye() {
   return absl::OkStatus();
 }
 
-absl::Status ServerPeer::on_run(const FrameHeader& header, uint64_t records, std::string run) {
+absl::Status ServerPeer::on_run(const FrameHeader& header, uint64_t records, std::string run, ByteReservation held) {
   if (service_ == nullptr) return absl::OkStatus();
   if (!welcomed_) return absl::InvalidArgumentError("records before hello");
   SLUICE_RETURN_IF_ERROR(require_role(PeerRole::writer, "write"));
@@ -171,7 +175,7 @@ absl::Status ServerPeer::on_run(const FrameHeader& header, uint64_t records, std
   if (header.sequence != next_sequence_)
     return absl::InvalidArgumentError(fmt::format("write of sequence {}, {} is next", header.sequence, next_sequence_));
   next_sequence_ += records;
-  service_->on_write(shared_from_this(), header.sequence, std::move(run));
+  service_->on_write(shared_from_this(), header.sequence, std::move(run), std::move(held));
   return absl::OkStatus();
 }
 
@@ -182,9 +186,12 @@ void ServerPeer::on_drained() {
 void ServerPeer::on_closed(const absl::Status& why) {
   handshake_timer_.cancel();
   const bool clean = why.ok() || (goodbye_received_ && goodbye_sent_);
-  spdlog::log(clean || absl::IsUnavailable(why) ? spdlog::level::info : spdlog::level::warn,
-              "connection closed peer={} name={} reason={}", options_.address, hello_.name,
-              clean ? "goodbye" : message_of(why));
+  // Two kinds: a flood of bad peers doesn't hide who of ours went.
+  static LogLimiter ours, strangers;
+  if (const auto more = (known() ? ours : strangers).pass(std::chrono::steady_clock::now()))
+    spdlog::log(clean || absl::IsUnavailable(why) ? spdlog::level::info : spdlog::level::warn,
+                "connection closed peer={} name={} reason={}{}", options_.address, log_field(hello_.name),
+                log_field(clean ? "goodbye" : message_of(why)), like_this(*more));
   if (service_ != nullptr && welcomed_) service_->on_closed(shared_from_this(), clean ? absl::OkStatus() : why);
   closed_();
 }

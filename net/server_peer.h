@@ -18,6 +18,7 @@ class ServerPeer final : public Peer, public ConnectionHandler, public std::enab
     std::string address;
     uint32_t frame_body_bytes_max = kFrameBodyBytesMax;
     std::chrono::milliseconds handshake_timeout{10'000};
+    std::function<absl::Status()> may_join{};  // asked once a hello is sound
   };
   // `closed` is called once, last.
   ServerPeer(EventLoop& loop, Options options, std::shared_ptr<Connection> connection, NodeService& service,
@@ -27,6 +28,8 @@ class ServerPeer final : public Peer, public ConnectionHandler, public std::enab
   // The server stops: goodbye, flush, close.
   void say_goodbye_and_close();
   void abort();
+  [[nodiscard]] bool welcomed() const { return welcomed_; }
+  [[nodiscard]] bool known() const { return connection_->known(); }
   // The service goes away: nothing is called any more.
   void detach() { service_ = nullptr; }
 
@@ -48,7 +51,7 @@ class ServerPeer final : public Peer, public ConnectionHandler, public std::enab
 
   // ConnectionHandler
   absl::Status on_control(const FrameHeader& header, ByteSpan body) override;
-  absl::Status on_run(const FrameHeader& header, uint64_t records, std::string run) override;
+  absl::Status on_run(const FrameHeader& header, uint64_t records, std::string run, ByteReservation held) override;
   void on_drained() override;
   void on_closed(const absl::Status& why) override;
 

@@ -74,7 +74,7 @@ class FakeNode : public NodeService {
                    .node_id = "fake",
                    .writer_window_bytes = window_bytes};
   }
-  void on_write(const PeerPtr& peer, uint64_t first, std::string run) override {
+  void on_write(const PeerPtr& peer, uint64_t first, std::string run, ByteReservation) override {
     std::string starts;
     uint64_t last = first - 1;
     ASSERT_TRUE(for_each_record(as_bytes(run), {}, [&](const RecordView& view) {
@@ -493,6 +493,18 @@ TEST_F(ServerTest, ServesHttpAndTheNativeProtocolOnOnePort) {
   ASSERT_TRUE(answers.has_value());
   EXPECT_THAT(*answers, AllOf(HasSubstr("HTTP/1.1 200"), HasSubstr("fine"), HasSubstr("HTTP/1.1 404")));
   EXPECT_EQ(client.next(), "1 ok");
+}
+
+TEST_F(ServerTest, AnswersHeadWithoutABodyAndExpectWithContinue) {
+  const auto head = RawSocket(port).send("HEAD /status HTTP/1.1\r\nConnection: close\r\n\r\n").read_all();
+  EXPECT_THAT(head.value_or("timeout"), AllOf(HasSubstr("HTTP/1.1 200"), HasSubstr("Content-Length: 4")));
+  EXPECT_TRUE(head->ends_with("\r\n\r\n")) << *head;
+  const auto expecting = RawSocket(port)
+                             .send(
+                                 "GET /status HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n"
+                                 "Connection: close\r\n\r\nx")
+                             .read_all();
+  EXPECT_THAT(expecting.value_or("timeout"), AllOf(HasSubstr("HTTP/1.1 100"), HasSubstr("HTTP/1.1 200")));
 }
 
 TEST_F(ServerTest, BoundsHttpBodiesAndHeaders) {

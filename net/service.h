@@ -10,6 +10,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "base/byte_budget.h"
 #include "base/bytes.h"
 #include "base/tso.h"
 
@@ -120,7 +121,8 @@ class NodeService {
   [[nodiscard]] virtual absl::StatusOr<Welcome> on_hello(const Hello& hello) = 0;
   // A run of records whose lengths, hashes and frame hash are already verified; `first` is the first record's sequence,
   // each record counts one.
-  virtual void on_write(const PeerPtr& peer, uint64_t first, std::string run) = 0;
+  // `held` are the run's bytes in the server's budget, if it has one: kept as long as the run is.
+  virtual void on_write(const PeerPtr& peer, uint64_t first, std::string run, ByteReservation held) = 0;
   virtual void on_pull(const PeerPtr& peer, const PullRequest& request) = 0;
   virtual void on_credit(const PeerPtr& peer, uint64_t bytes) = 0;
   virtual void on_want(const PeerPtr& peer, CommitTs ts) = 0;

@@ -84,12 +84,13 @@ Ingest::WriterPtr Ingest::writer_of(const net::PeerPtr& peer) {
   return writer;
 }
 
-void Ingest::on_write(const net::PeerPtr& peer, uint64_t first, std::string bytes) {
+void Ingest::on_write(const net::PeerPtr& peer, uint64_t first, std::string bytes, ByteReservation held) {
   const WriterPtr writer = writer_of(peer);
   Run run;
   run.first = first;
   run.bytes = std::move(bytes);
   run.arrived = clock_.now();
+  run.held = std::move(held);
   // The views survive moves of the run: a record is longer than what a string keeps in itself.
   const absl::Status whole =
       for_each_record(as_bytes(run.bytes), {.verify_body = false}, [&](const RecordView& record) {
@@ -99,6 +100,8 @@ void Ingest::on_write(const net::PeerPtr& peer, uint64_t first, std::string byte
       });
   if (!whole.ok()) return peer->close(annotate(whole, "write"));
   if (run.records.empty()) return;
+  // Small records cost more in views than in bytes.
+  if (run.held) run.held.grow(run.records.capacity() * sizeof(RecordView));
   ++counters_.runs;
   counters_.records += run.records.size();
   counters_.bytes += run.bytes.size();
@@ -147,6 +150,11 @@ std::optional<Admission> Ingest::refuse_early(const Run& run, const RecordHeader
     return refusal(NackReason::bad_record, "decided commits, decided rollbacks and aborts are the pump's own records");
   if (header.is_payload() && state_ != NodeState::online)
     return refusal(NackReason::not_online, fmt::format("not online but {}: write to another pump", to_string(state_)));
+  if (header.kind == RecordKind::prewrite && order_.sorter().open_count() >= options_.open_max)
+    return refusal(NackReason::no_space,
+                   fmt::format("{} prewrites are open, no more fit the memory budget: send their commits or rollbacks, "
+                               "then try again",
+                               options_.open_max));
   if (header.kind == RecordKind::progress && time_.source() != net::TimeSource::writer)
     return refusal(NackReason::wrong_time, fmt::format("progress {} was sent to a pump whose time source is {}",
                                                        header.start_ts, to_string(time_.source())));
@@ -165,6 +173,7 @@ std::optional<Admission> Ingest::refuse_early(const Run& run, const RecordHeader
 
 void Ingest::process(Writer& writer, Run& run) {
   Unacked entry{.writer = writer.peer->id(), .first = UINT64_MAX, .last = 0, .arrived = run.arrived};
+  entry.held = std::move(run.held);
   if (failure_) {
     entry.first = run.first;
     entry.last = run.first + run.records.size() - 1;
@@ -206,7 +215,9 @@ void Ingest::process(Writer& writer, Run& run) {
     if (!progress.empty()) taken.insert(taken.begin() + static_cast<ptrdiff_t>(progress_before), as_bytes(progress));
     for (const ByteSpan bytes : taken) accepted += as_text(bytes);
   }
-  append(writer, entry, std::move(accepted));
+  run.records = {};
+  if (entry.held) entry.held.shrink(entry.held.bytes() - std::min<uint64_t>(entry.held.bytes(), accepted.size()));
+  append(writer, std::move(entry), std::move(accepted));
 }
 
 std::optional<Admission> Ingest::refuse_far_ahead(uint64_t largest) const {
@@ -255,8 +266,9 @@ void Ingest::append(Writer& writer, Unacked entry, std::string accepted) {
   order_.sorter().keep();
   queued_bytes_ += entry.bytes;
   ++writer.unacked;
-  unacked_.push_back(entry);
-  if (entry.ticket <= durable_through_) on_durable(durable_through_);
+  const bool durable = entry.ticket <= durable_through_;
+  unacked_.push_back(std::move(entry));
+  if (durable) on_durable(durable_through_);
 }
 
 void Ingest::refuse(Writer& writer, const Unacked& entry, const absl::Status& why) {
@@ -287,7 +299,7 @@ void Ingest::refuse_in_flight(Writer& writer, const Unacked& entry, const absl::
 void Ingest::on_durable(storage::Ticket through) {
   durable_through_ = std::max(durable_through_, through);
   while (!unacked_.empty() && unacked_.front().ticket <= durable_through_) {
-    const Unacked entry = unacked_.front();
+    const Unacked entry = std::move(unacked_.front());
     unacked_.pop_front();
     queued_bytes_ -= entry.bytes;
     if (options_.on_settled) options_.on_settled(clock_.now() - entry.arrived, true);

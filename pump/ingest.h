@@ -30,6 +30,7 @@ struct IngestOptions {
   // Writer time: how far above the clock a timestamp may lie. One that is believed can't be taken back: R would pass
   // all that follows.
   std::chrono::milliseconds writer_time_lead_max = std::chrono::hours(24);
+  uint64_t open_max = UINT64_MAX;        // prewrites; new ones beyond it are refused, retryably
   uint64_t queue_bytes_max = 32u << 20;  // below the log's own limit, which is never met so
   // Each settled run: from its arrival to its ack (or NACK).
   std::function<void(std::chrono::nanoseconds, bool acked)> on_settled{};
@@ -42,7 +43,7 @@ class Ingest {
 
   void set_state(NodeState state) { state_ = state; }
 
-  void on_write(const net::PeerPtr& peer, uint64_t first, std::string run);
+  void on_write(const net::PeerPtr& peer, uint64_t first, std::string run, ByteReservation held);
   void on_goodbye(const net::PeerPtr& peer);
   void on_closed(const net::PeerPtr& peer);
 
@@ -69,6 +70,7 @@ class Ingest {
     uint64_t first = 0;  // sequence of its first record
     std::string bytes;
     std::vector<RecordView> records;
+    ByteReservation held;  // of both in the budget, until the run is durable or refused
     Tso largest;
     Time arrived;
     bool oracle_asked = false;
@@ -94,6 +96,7 @@ class Ingest {
     uint64_t writer = 0;
     uint64_t first = 0, last = 0;
     Time arrived;
+    ByteReservation held{};
   };
 
   WriterPtr writer_of(const net::PeerPtr& peer);

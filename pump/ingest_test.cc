@@ -110,7 +110,7 @@ struct Fixture : testing::Test {
     ingest = std::make_unique<Ingest>(*order, *time, log, clock, IngestOptions{});
   }
   void send(const std::string& run, uint64_t records = 1) {
-    ingest->on_write(peer, std::exchange(sequence, sequence + records), run);
+    ingest->on_write(peer, std::exchange(sequence, sequence + records), run, {});
   }
   static std::string prewrite(uint64_t start) {
     std::string run;

@@ -78,6 +78,13 @@ net::HttpResponse Metrics::page(const MetricsSnapshot& s) {
   f.gauge("sluice_pump_queued_bytes", "Appended, not yet durable.", static_cast<double>(s.queued_bytes));
   f.gauge("sluice_pump_pullers", "Connected pullers.", static_cast<double>(s.pullers));
   f.gauge("sluice_pump_writers", "Connected writers that have written.", static_cast<double>(s.writers));
+  f.gauge("sluice_pump_memory_budget_bytes", "--memory-budget.", static_cast<double>(s.memory_budget));
+  for (const ByteUseStats& use : s.memory_uses) {
+    const prometheus::Labels label{{"use", std::string(use.name)}};
+    f.gauge("sluice_pump_memory_bytes", "Held of the memory budget.", static_cast<double>(use.bytes), label);
+    f.gauge("sluice_pump_memory_top_bytes", "The most that was ever held.", static_cast<double>(use.bytes_top), label);
+    f.counter("sluice_pump_memory_refusals_total", "Who wanted memory and had to wait.", use.refusals, label);
+  }
   return net::metrics_page(f.registry);
 }
 

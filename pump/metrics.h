@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "base/byte_budget.h"
 #include "net/http.h"
 #include "pump/pump_counters.h"
 #include "pump/sorter.h"
@@ -23,6 +25,8 @@ struct MetricsSnapshot {
   uint64_t open = 0, pending = 0, ordered = 0, queued_bytes = 0, pullers = 0, writers = 0;
   uint64_t disk_capacity_bytes = 0, disk_available_bytes = 0;
   uint64_t log_errors = 0;  // how often the log failed, or had no space
+  uint64_t memory_budget = 0, memory_bytes = 0, memory_bytes_top = 0;
+  std::vector<ByteUseStats> memory_uses;
 };
 
 class Metrics {

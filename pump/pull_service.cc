@@ -3,12 +3,22 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/log_field.h"
 #include "base/logging.h"
 #include "base/record.h"
 #include "base/status.h"
 
 namespace sluice::pump {
 namespace {
+
+constexpr uint64_t kCommitBytes = 24;
+
+// What a job holds: each prewrite, as it lies in the log, and its commit.
+uint64_t job_bytes(const std::vector<storage::OrderEntry>& entries) {
+  uint64_t bytes = 0;
+  for (const storage::OrderEntry& entry : entries) bytes += entry.prewrite_bytes + kCommitBytes;
+  return bytes;
+}
 
 // Cuts a run between records so that no piece of several records passes `bytes_max`.
 void cut_run(std::string run, uint64_t bytes_max, std::deque<std::string>& out) {
@@ -30,18 +40,24 @@ void cut_run(std::string run, uint64_t bytes_max, std::deque<std::string>& out) 
 
 }  // namespace
 
-PullService::PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post)
-    : order_(order), log_(log), reader_(reader), post_(std::move(post)) {}
+PullService::PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post, ByteBudget* budget,
+                         ByteUse use)
+    : order_(order), log_(log), reader_(reader), post_(std::move(post)), budget_(budget), use_(use) {}
+
+void PullService::on_room() {
+  if (std::exchange(waits_for_room_, false)) on_advance();
+}
 
 void PullService::on_pull(const net::PeerPtr& peer, const net::PullRequest& request) {
   auto puller = std::make_shared<Puller>();
   puller->peer = peer;
   puller->cursor = request.after;
+  if (budget_ != nullptr) puller->holder = std::make_shared<ByteHolder>(*budget_, use_, 0);
   // A puller that has everything is told so once: it can't know that there is no more.
   puller->told = ResolvedTs(request.after.value - std::min<uint64_t>(request.after.value, 1));
   pullers_[peer->id()] = puller;
   left_.erase(peer->hello().name);
-  spdlog::info("puller came name={} peer={} after={}", peer->hello().name, peer->address(), request.after);
+  spdlog::info("puller came name={} peer={} after={}", log_field(peer->hello().name), peer->address(), request.after);
   on_credit(peer, request.credit_bytes);
 }
 
@@ -70,7 +86,8 @@ void PullService::on_closed(const net::PeerPtr& peer) {
   if (found == pullers_.end()) return;
   const Puller& left = *found->second;
   if (!left.end_taken && left_.size() < kNamesMax) left_[peer->hello().name] = left.cursor;
-  spdlog::info("puller left name={} peer={} cursor={}", peer->hello().name, peer->address(), found->second->cursor);
+  spdlog::info("puller left name={} peer={} cursor={}", log_field(peer->hello().name), peer->address(),
+               found->second->cursor);
   found->second->gone = true;
   found->second->peer.reset();
   pullers_.erase(found);
@@ -99,6 +116,7 @@ void PullService::send_ready(Puller& puller) {
 void PullService::serve(const PullerPtr& puller) {
   if (puller->gone || puller->reading || puller->held || !open_) return;
   send_ready(*puller);
+  settle_memory(*puller);
   if (!puller->ready.empty()) return;  // on_drained() goes on
   std::vector<storage::OrderEntry> entries;
   if (puller->credit_bytes > 0) entries = order_.index().range(puller->cursor, order_.resolved(), kJobTransactionsMax);
@@ -123,17 +141,51 @@ void PullService::start_job(const PullerPtr& puller, std::vector<storage::OrderE
   size_t count = 0;
   while (count < entries.size() && (count == 0 || bytes + entries[count].prewrite_bytes <= budget))
     bytes += entries[count++].prewrite_bytes;
+  count = reserve(*puller, entries, count);
+  if (count == 0) return;  // on_room() or on_drained() goes on
   entries.resize(count);
+  bytes = job_bytes(entries);
   puller->reading = true;
-  reader_.run([this, puller, entries = std::move(entries), &log = log_, post = post_] {
-    auto haul = std::make_shared<Haul>(read(log, entries));
+  reader_.run([this, puller, entries = std::move(entries), bytes, &log = log_, post = post_] {
+    auto haul = std::make_shared<Haul>(read(log, entries, bytes));
     post([this, puller, haul] { take(puller, std::move(*haul)); });
   });
 }
 
-PullService::Haul PullService::read(storage::Log& log, const std::vector<storage::OrderEntry>& entries) {
+size_t PullService::reserve(Puller& puller, const std::vector<storage::OrderEntry>& entries, size_t count) {
+  if (!puller.holder) return count;
+  if (!puller.memory) puller.memory = puller.holder->try_reserve(0);
+  const auto cost = [&](size_t n) {
+    const uint64_t bytes = job_bytes({entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(n)});
+    return bytes > kRunBytes ? 2 * bytes : bytes;  // cutting a large one copies it
+  };
+  if (puller.memory.try_grow(cost(count))) return count;
+  if (count > 1 && puller.memory.try_grow(cost(1))) return 1;
+  // One that can never fit goes alone, when no other puller holds anything.
+  if (cost(1) > budget_->reservation_max(use_) && budget_->stats(use_).bytes == 0) {
+    spdlog::warn(
+        "a transaction is larger than what the memory budget leaves for pulls, raise --memory-budget "
+        "commit_ts={} bytes={} budget={}",
+        entries.front().commit_ts, entries.front().prewrite_bytes, budget_->total());
+    puller.memory.grow(cost(1));
+    return 1;
+  }
+  waits_for_room_ = true;
+  return 0;
+}
+
+void PullService::settle_memory(Puller& puller) {
+  if (!puller.memory) return;
+  uint64_t bytes = puller.peer->queued_bytes();
+  for (const std::string& run : puller.ready) bytes += run.size();
+  puller.memory.shrink(puller.memory.bytes() - std::min(puller.memory.bytes(), bytes));
+}
+
+PullService::Haul PullService::read(storage::Log& log, const std::vector<storage::OrderEntry>& entries,
+                                    uint64_t bytes) {
   Haul haul;
   std::string run;
+  run.reserve(bytes);
   for (const storage::OrderEntry& entry : entries) {
     const size_t before = run.size();
     encode_commit(entry.start_ts, entry.commit_ts, run);
@@ -158,7 +210,7 @@ void PullService::take(const PullerPtr& puller, Haul haul) {
   puller->ready = std::move(haul.runs);
   if (haul.status.ok()) return serve(puller);
   spdlog::error("a transaction can't be read from the log commit_ts={} puller={} error=\"{}\"", haul.failed_at,
-                puller->peer->hello().name, message_of(haul.status));
+                log_field(puller->peer->hello().name), message_of(haul.status));
   if (!absl::IsDataLoss(haul.status))
     return puller->peer->close(annotate(haul.status, fmt::format("reading commit ts {}", haul.failed_at)));
   puller->held = true;

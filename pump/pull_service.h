@@ -17,6 +17,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "base/byte_budget.h"
 #include "net/service.h"
 #include "pump/commit_order.h"
 #include "pump/pump_counters.h"
@@ -34,7 +35,11 @@ class PullService {
   static constexpr size_t kNamesMax = 1024;
 
   using PostToLoop = std::function<void(std::function<void()>)>;
-  PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post);
+  // `budget` may be null: not bounded.
+  PullService(CommitOrder& order, storage::Log& log, Worker& reader, PostToLoop post, ByteBudget* budget = nullptr,
+              ByteUse use = {});
+  // The budget has room again.
+  void on_room();
 
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request);
   void on_credit(const net::PeerPtr& peer, uint64_t bytes);
@@ -73,6 +78,8 @@ class PullService {
     int64_t credit_bytes = 0;  // an oversize transaction may overdraw it
     std::deque<std::string> ready;
     bool reading = false;
+    std::shared_ptr<ByteHolder> holder;  // null: not bounded
+    ByteReservation memory;              // for the job, `ready` and what the socket hasn't taken
     bool held = false;
     bool end_sent = false;
     bool end_taken = false;
@@ -88,9 +95,13 @@ class PullService {
     CommitTs failed_at;
   };
 
-  static Haul read(storage::Log& log, const std::vector<storage::OrderEntry>& entries);
+  static Haul read(storage::Log& log, const std::vector<storage::OrderEntry>& entries, uint64_t bytes);
   void serve(const PullerPtr& puller);
   void send_ready(Puller& puller);
+  // Room for the front of `entries`: how many of them, 0 to wait for room.
+  [[nodiscard]] size_t reserve(Puller& puller, const std::vector<storage::OrderEntry>& entries, size_t count);
+  // Gives back what the socket has taken.
+  void settle_memory(Puller& puller);
   void start_job(const PullerPtr& puller, std::vector<storage::OrderEntry> entries);
   void take(const PullerPtr& puller, Haul haul);
   void tell_resolved(Puller& puller);
@@ -101,6 +112,9 @@ class PullService {
   const PostToLoop post_;
   absl::flat_hash_map<uint64_t, PullerPtr> pullers_;  // by peer id
   std::map<std::string, CommitTs> left_;              // by name: how far it was sent; until it comes back
+  ByteBudget* const budget_;
+  const ByteUse use_;
+  bool waits_for_room_ = false;
   bool open_ = false;
   std::optional<CommitTs> final_ts_;
   uint64_t ends_taken_ = 0;

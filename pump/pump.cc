@@ -6,6 +6,7 @@
 #include "base/logging.h"
 #include "base/status.h"
 #include "net/address.h"
+#include "net/file_limit.h"
 #include "pump/remote_oracle.h"
 
 namespace sluice::pump {
@@ -30,7 +31,12 @@ storage::DiskBackend backend_of(const PumpOptions& options) {
 }  // namespace
 
 Pump::Pump(PumpOptions options, Clock& clock, PumpSeams seams)
-    : options_(std::move(options)), clock_(clock), seams_(seams), loop_("pump-loop"), relay_(poster()) {}
+    : options_(std::move(options)),
+      clock_(clock),
+      seams_(seams),
+      memory_(options_.memory_budget),
+      loop_("pump-loop"),
+      relay_(poster()) {}
 
 std::function<void(std::function<void()>)> Pump::poster() {
   return [this](std::function<void()> work) { loop_.post(std::move(work)); };
@@ -97,8 +103,15 @@ absl::Status Pump::serve() {
   IngestOptions ingest;
   ingest.writer_time_lead_max = std::chrono::seconds(options_.writer_time_lead_max_s);
   ingest.on_settled = [this](std::chrono::nanoseconds took, bool acked) { metrics_.observe_write(took, acked); };
+  ingest.open_max = memory_.open_max;
   ingest_ = std::make_unique<Ingest>(*order_, *time_, *log_, clock_, std::move(ingest));
-  pulls_ = std::make_unique<PullService>(*order_, *log_, reader_, poster());
+  pulls_ = std::make_unique<PullService>(*order_, *log_, reader_, poster(), &memory_.budget, PumpMemory::kPulls);
+  memory_.budget.on_room([this] {
+    loop_.post([this] {
+      if (server_) server_->on_room();
+      if (pulls_) pulls_->on_room();
+    });
+  });
   loop_.run_and_wait([this] {
     order_->on_advance([this] { pulls_->on_advance(); });
     relay_.attach({.on_durable =
@@ -112,7 +125,11 @@ absl::Status Pump::serve() {
   });
   net::ServerOptions server;
   server.address = options_.addr;
-  SLUICE_ASSIGN_OR_RETURN(server_, net::Server::listen(std::move(server), loop_, this, routes()));
+  server.connections_max = net::connections_within(net::raise_file_limit(), server.connections_max);
+  server.connections_per_address_max = static_cast<unsigned>(options_.connections_per_address_max);
+  SLUICE_ASSIGN_OR_RETURN(server_,
+                          net::Server::listen(std::move(server), loop_, this, routes(),
+                                              {.budget = &memory_.budget, .uses = PumpMemory::receive_uses()}));
   state_since_ = clock_.wall_now();
   const std::string given = options_.advertise_addr.empty() ? options_.addr : options_.advertise_addr;
   const std::string host = given.substr(0, given.rfind(':'));
@@ -140,6 +157,7 @@ void Pump::log_started() const {
 }
 
 void Pump::tick() {
+  memory_.measure(order_->sorter().open_count(), order_->sorter().pending_count(), order_->index().size());
   examine_health();
   ask_before_first_pull();
   if (pulls_->count() > 0) order_->refresh();
@@ -283,6 +301,7 @@ absl::Status Pump::stop() {
   // The timer is the loop's, and the acks of what close() made durable have been posted before this.
   if (ticker_) loop_.run_and_wait([this] { ticker_->cancel(); });
   loop_.stop();
+  memory_.budget.on_room(nullptr);  // what is left on the loop releases without waking anyone
   if (ingest_) {
     if (state_ == NodeState::pausing) move_to(NodeState::paused);
     spdlog::info("pump stopped state={} resolved_ts={}", to_string(state_), order_->resolved());
@@ -311,12 +330,12 @@ absl::StatusOr<net::Welcome> Pump::on_hello(const net::Hello& hello) {
   return welcome;
 }
 
-void Pump::on_write(const net::PeerPtr& peer, uint64_t first, std::string run) {
+void Pump::on_write(const net::PeerPtr& peer, uint64_t first, std::string run, ByteReservation held) {
   // Records need a time source; a hello alone decides none.
   if (const absl::Status settled = time_->settle(peer->hello().time_source, order_->sorter().nothing_admitted());
       !settled.ok())
     return peer->close(settled);
-  ingest_->on_write(peer, first, std::move(run));
+  ingest_->on_write(peer, first, std::move(run), std::move(held));
 }
 
 void Pump::on_pull(const net::PeerPtr& peer, const net::PullRequest& request) {

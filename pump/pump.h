@@ -25,6 +25,7 @@
 #include "pump/ingest.h"
 #include "pump/metrics.h"
 #include "pump/pull_service.h"
+#include "pump/pump_memory.h"
 #include "pump/pump_options.h"
 #include "pump/status_page.h"
 #include "pump/timekeeper.h"
@@ -96,7 +97,7 @@ class Pump final : private net::NodeService {
 
   // NodeService, on the loop.
   absl::StatusOr<net::Welcome> on_hello(const net::Hello& hello) override;
-  void on_write(const net::PeerPtr& peer, uint64_t first, std::string run) override;
+  void on_write(const net::PeerPtr& peer, uint64_t first, std::string run, ByteReservation held) override;
   void on_pull(const net::PeerPtr& peer, const net::PullRequest& request) override;
   void on_credit(const net::PeerPtr& peer, uint64_t bytes) override;
   void on_want(const net::PeerPtr& peer, CommitTs ts) override;
@@ -112,6 +113,7 @@ class Pump final : private net::NodeService {
   Clock& clock_;
   const PumpSeams seams_;
   std::string host_;
+  PumpMemory memory_;  // outlives whatever is queued on the loop
   net::EventLoop loop_;
   Worker bound_writer_{"pump-bound"};
   Worker reader_{"pump-read"};

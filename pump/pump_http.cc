@@ -91,6 +91,10 @@ MetricsSnapshot Pump::snapshot() const {
     s.disk_available_bytes = space.available;
   }
   s.log_errors = health_.episodes(Health::Trouble::log_read_only) + health_.episodes(Health::Trouble::no_space);
+  s.memory_budget = memory_.budget.total();
+  s.memory_bytes = memory_.budget.bytes();
+  s.memory_bytes_top = memory_.budget.bytes_top();
+  for (size_t i = 0; i < memory_.budget.uses(); ++i) s.memory_uses.push_back(memory_.budget.stats({i}));
   return s;
 }
 

@@ -62,6 +62,20 @@ std::vector<Option> own_options(PumpOptions& o) {
        .field = &o.backend,
        .help = "how the log is written; automatic: io_uring where the kernel allows it",
        .choices = {"automatic", "io_uring", "pwritev2"}},
+      {.key = "memory-budget",
+       .flag = "memory-budget",
+       .field = &o.memory_budget,
+       .help = "what received records, queues, data on its way to pullers and bookkeeping may take together, on top of "
+               "about 64 MiB of the program's own",
+       .unit = "bytes",
+       .min = 64_MiB,
+       .max = 1024_GiB},
+      {.key = "connections-per-address-max",
+       .flag = "connections-per-address-max",
+       .field = &o.connections_per_address_max,
+       .help = "connections that one address may have; 0: three quarters of all",
+       .min = 0,
+       .max = 65536},
   };
 }
 

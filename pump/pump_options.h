@@ -26,6 +26,8 @@ struct PumpOptions {
   std::string log_level = "info";
   uint64_t segment_bytes = 256u << 20;
   std::string backend = "automatic";
+  uint64_t memory_budget = 512u << 20;
+  uint64_t connections_per_address_max = 0;
 
   // Known by name, not working yet: nothing but the default is accepted.
   std::string pd_urls;

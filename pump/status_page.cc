@@ -77,6 +77,10 @@ std::string detail_json(const PumpStatus& s) {
                       {"stale_copies", n.sorter.stale_copies}, {"strays", n.sorter.strays},
                       {"replay_ignored", s.replay_ignored},    {"pulled_transactions", n.pulls.transactions},
                       {"pulled_bytes", n.pulls.bytes},         {"gaps", n.pulls.gaps}};
+  json::object memory{{"budget", n.memory_budget}, {"bytes", n.memory_bytes}, {"bytes_top", n.memory_bytes_top}};
+  for (const ByteUseStats& use : n.memory_uses)
+    memory[view(use.name)] = {{"bytes", use.bytes}, {"bytes_top", use.bytes_top}, {"refusals", use.refusals}};
+  page["memory"] = std::move(memory);
   page["writers"] = n.writers;
   page["pullers"] = pullers_json(s);
   return json::serialize(page) + "\n";
