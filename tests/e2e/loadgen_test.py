@@ -8,10 +8,11 @@ import signal
 import subprocess
 import tempfile
 
-from harness import BIN, KILLS, SEED, main, wait_until
+from harness import BIN, KILLS, SEED, free_port, main, wait_until
 
 import unittest
 
+from cluster.mariadb import MariaDb
 from cluster.nodes import Node
 from cluster.program import Program
 
@@ -95,6 +96,34 @@ class LoadgenTest(unittest.TestCase):
         self.assertEqual(mixed["served"], mixed["commits"] + 3)  # and a summary a worker
         self.assertEqual(mixed["visible_us"]["count"], mixed["commits"])
         self.loadgen("verify", "--seed", SEED)
+
+    def drain_to_mariadb(self, history, until):
+        mariadb = MariaDb(self.folder)
+        self.writes += [mariadb.program]
+        mariadb.start()
+        mariadb.query(pathlib.Path(f"{history}.sql").read_text())
+        drainer = Program("drainer", [
+            BIN / "drainer", "--addr", f"127.0.0.1:{free_port()}", "--data-dir", self.folder / "drainer", "--pumps",
+            ",".join(pump.address for pump in self.pumps), "--schema-history", history, "--dest-db-type", "mysql", "--to-host",
+            "127.0.0.1", "--to-port", mariadb.port, "--to-user", mariadb.user, "--until", until], self.folder / "drainer.log")
+        self.writes.append(drainer.start())
+        self.assertEqual(drainer.wait(120), 0, drainer.tail())
+        return mariadb
+
+    def test_tidb_payloads_drained_into_mariadb_end_as_the_model_says(self):
+        self.start_pumps(2)
+        history, model = self.folder / "history.json", self.folder / "model.tsv"
+        written, _ = self.loadgen("write", "--seed", SEED, "--transactions", 600, "--connections", 3, "--rows", 5, "--rollback-share", 0.1,
+                                  "--format", "tidb", "--schema-history", history, "--model", model)
+        self.assertGreater(written["rollbacks"], 0)
+        mariadb = self.drain_to_mariadb(history, written["last_commit_ts"])
+        expected = [line.split("\t") for line in model.read_text().splitlines()]
+        self.assertGreater(len(expected), 1000)
+        got = [row for table in (1, 2, 3)
+               for row in mariadb.query(f"select 'sbtest{table}', id, k, c, pad from sbtest.sbtest{table} order by id")]
+        self.assertEqual(len(got), len(expected))
+        for one, wanted in zip(got, expected):
+            self.assertEqual(one, wanted)
 
     def test_large_transactions_travel_in_parts(self):
         self.start_pumps(1)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -15,6 +16,7 @@
 #include "tools/loadgen/puller.h"
 #include "tools/loadgen/report.h"
 #include "tools/loadgen/run_checker.h"
+#include "tools/loadgen/sysbench_tables.h"
 
 namespace sluice::loadgen {
 namespace {
@@ -84,8 +86,31 @@ absl::Status watch(LaneTeam& team, const Settings& s) {
   return team.status();
 }
 
+absl::Status write_file(const std::string& path, std::string_view text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text << std::flush;
+  if (!file) return absl::UnavailableError(fmt::format("cannot write {}", path));
+  return absl::OkStatus();
+}
+
+// One row a line: table, id, k, c, pad.
+absl::Status write_model(const std::string& path, const SysbenchTables& tables, const std::vector<uint64_t>& commits) {
+  std::string text;
+  for (size_t worker = 0; worker < commits.size(); ++worker)
+    tables.for_each_row(static_cast<uint16_t>(worker), commits[worker], [&](const SysbenchRow& row) {
+      text += fmt::format("sbtest{}\t{}\t{}\t{}\t{}\n", worker + 1, row.id, row.k, row.c, row.pad);
+    });
+  return write_file(path, text);
+}
+
 absl::Status run_write(const Settings& s) {
-  const WriteOptions options = write_options(s);
+  WriteOptions options = write_options(s);
+  const SysbenchTables tables(s.seed, static_cast<uint32_t>(s.rows));
+  if (s.format == "tidb") {
+    options.tables = &tables;
+    SLUICE_RETURN_IF_ERROR(write_file(s.schema_history, SysbenchTables::schema_history()));
+    SLUICE_RETURN_IF_ERROR(write_file(s.schema_history + ".sql", SysbenchTables::schema_sql(options.connections)));
+  }
   LaneTeam team(options);
   SLUICE_RETURN_IF_ERROR(team.start());
   const absl::Status status = watch(team, s);
@@ -95,6 +120,7 @@ absl::Status run_write(const Settings& s) {
   else
     fmt::print("{}", write_text(options, team.run(), look));
   if (!status.ok()) return annotate(status, "the write failed, and verify will say so");
+  if (!s.model.empty()) return write_model(s.model, tables, team.commits_by_worker());
   return status;
 }
 
@@ -354,7 +380,7 @@ void add_transaction_options(Settings& s, std::vector<Option>& options) {
                      .field = &s.rows,
                      .help = "of each transaction, with --format tidb",
                      .min = 1,
-                     .max = 100000});
+                     .max = static_cast<double>(SysbenchTables::kRowsMax)});
   options.push_back({.key = "",
                      .flag = "rollback-share",
                      .field = &s.rollback_share,
@@ -370,6 +396,29 @@ void add_transaction_options(Settings& s, std::vector<Option>& options) {
                      .max = 1});
   options.push_back(
       {.key = "", .flag = "format", .field = &s.format, .help = "of payloads", .choices = {"native", "tidb"}});
+  options.push_back({.key = "",
+                     .flag = "schema-history",
+                     .field = &s.schema_history,
+                     .help = "with --format tidb: the file to write the tables' DDL history to, for a drainer; beside "
+                             "it FILE.sql makes the tables downstream"});
+  options.push_back(
+      {.key = "",
+       .flag = "model",
+       .field = &s.model,
+       .help =
+           "with --format tidb: the file to write what the tables must end as to; a row a line: table, id, k, c, pad"});
+}
+
+absl::Status check_tables(const Settings& s) {
+  if (s.command != "write") return absl::InvalidArgumentError("--format tidb is of loadgen write only");
+  if (s.schema_history.empty())
+    return absl::InvalidArgumentError(
+        "--format tidb needs --schema-history FILE, to be written: what a drainer takes with the same option");
+  if (std::max<uint64_t>(s.connections, s.pumps.size()) > SysbenchTables::kTablesMax)
+    return absl::InvalidArgumentError(
+        fmt::format("--format tidb has {} tables, one a connection: give at most so many --connections",
+                    SysbenchTables::kTablesMax));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -419,7 +468,9 @@ absl::Status check(Settings& s) {
   if (s.pumps.empty()) return absl::InvalidArgumentError("--pumps is missing: HOST:PORT of each pump, comma-separated");
   if (s.protocol == "grpc")
     return absl::InvalidArgumentError("--protocol grpc is not supported yet; use --protocol native");
-  if (s.format == "tidb") return absl::InvalidArgumentError("--format tidb is not supported yet; use --format native");
+  if (s.format == "tidb") SLUICE_RETURN_IF_ERROR(check_tables(s));
+  if (s.format != "tidb" && !(s.schema_history.empty() && s.model.empty()))
+    return absl::InvalidArgumentError("--schema-history and --model are of --format tidb only");
   if (s.rollback_share + s.open_share > 1)
     return absl::InvalidArgumentError(
         fmt::format("--rollback-share {} and --open-share {} are more than all transactions together", s.rollback_share,

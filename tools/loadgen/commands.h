@@ -31,6 +31,8 @@ struct Settings {
   double rollback_share = 0;
   double open_share = 0;
   std::string format = "native";
+  std::string schema_history;
+  std::string model;
   std::string protocol = "native";
   double give_up_after_s = 60;
   uint64_t after = 0;

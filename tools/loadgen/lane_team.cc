@@ -48,6 +48,7 @@ absl::Status LaneTeam::start() {
                                      (i < options_.transactions % options_.connections ? 1 : 0),
                      .rate = options_.rate / options_.connections,
                      .give_up_after = options_.give_up_after,
+                     .tables = options_.tables,
                      .commit_times = options_.commit_times};
     lanes_.push_back(
         std::make_unique<WriteLane>(lane, content_, *loops_[i % loops_.size()],
@@ -77,6 +78,13 @@ bool LaneTeam::wait_for(std::chrono::milliseconds time) {
 absl::Status LaneTeam::status() {
   const std::lock_guard lock(mutex_);
   return first_failure_;
+}
+
+std::vector<uint64_t> LaneTeam::commits_by_worker() {
+  std::vector<uint64_t> commits;
+  for (size_t i = 0; i < lanes_.size(); ++i)
+    loops_[i % loops_.size()]->run_and_wait([&] { commits.push_back(lanes_[i]->totals().commits); });
+  return commits;
 }
 
 LaneTeam::Look LaneTeam::look() {

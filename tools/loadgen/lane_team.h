@@ -32,7 +32,8 @@ struct WriteOptions {
   uint64_t transactions = 0;  // of all lanes; 0: until stopped
   double rate = 0;            // of all lanes, a second; 0: as fast as acked
   std::chrono::milliseconds give_up_after{60'000};
-  CommitTimes* commit_times = nullptr;  // noted when set; outlives the team
+  const SysbenchTables* tables = nullptr;  // as in LaneOptions; outlive the team
+  CommitTimes* commit_times = nullptr;     // noted when set; outlives the team
 };
 
 // One timestamp of a pump's oracle; `run` of a write, or what a puller must reach.
@@ -58,6 +59,8 @@ class LaneTeam {
   };
   [[nodiscard]] Look look();
   [[nodiscard]] uint64_t run() const { return run_; }
+  // Of each worker, when the team has ended.
+  [[nodiscard]] std::vector<uint64_t> commits_by_worker();
 
  private:
   void on_done(const std::string& pump, const absl::Status& status);

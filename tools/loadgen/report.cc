@@ -48,12 +48,13 @@ std::string write_json_fields(const WriteOptions& options, uint64_t run, const L
   return fmt::format(
       "\"seed\":{},\"run\":{},\"connections\":{},\"in_flight\":{},\"payload_bytes_each\":{},\"rate\":{},"
       "\"transactions\":{},\"commits\":{},\"rollbacks\":{},\"open\":{},\"payload_bytes\":{},\"seconds\":{:.6f},"
-      "\"transactions_per_second\":{:.1f},\"payload_mb_per_second\":{:.3f},\"retries\":{},\"reconnects\":{},"
+      "\"transactions_per_second\":{:.1f},\"payload_mb_per_second\":{:.3f},\"last_commit_ts\":{},\"retries\":{},"
+      "\"reconnects\":{},"
       "\"latency_us\":{{\"prewrite\":{},\"commit\":{},\"transaction\":{}}}",
       options.seed, run, options.connections, options.in_flight, options.payload_bytes, options.rate, t.transactions,
       t.commits, t.rollbacks, t.open, t.payload_bytes, seconds, static_cast<double>(t.transactions) / seconds,
-      static_cast<double>(t.payload_bytes) / 1e6 / seconds, t.retries, t.reconnects, latency_json(t.prewrite),
-      latency_json(t.commit), latency_json(t.transaction));
+      static_cast<double>(t.payload_bytes) / 1e6 / seconds, t.last_commit, t.retries, t.reconnects,
+      latency_json(t.prewrite), latency_json(t.commit), latency_json(t.transaction));
 }
 
 std::string write_text(const WriteOptions& options, uint64_t run, const LaneTeam::Look& look) {

@@ -44,6 +44,7 @@ void LaneTotals::merge(const LaneTotals& other) {
   payload_bytes += other.payload_bytes;
   retries += other.retries;
   reconnects += other.reconnects;
+  last_commit = std::max(last_commit, other.last_commit);
   prewrite.merge(other.prewrite);
   commit.merge(other.commit);
   transaction.merge(other.transaction);
@@ -137,6 +138,7 @@ void WriteLane::begin(PayloadKind kind, TimePoint intended) {
                            .start = *start,
                            .commit = {},
                            .sequence = ++sequences_[static_cast<size_t>(kind)],
+                           .payload_bytes = 0,
                            .intended = intended,
                            .end_sent = {}});
   ++live_;
@@ -200,7 +202,8 @@ void WriteLane::settle_transaction(Transaction& transaction, TimePoint now) {
   --live_;
   if (transaction.kind == PayloadKind::summary) return;
   ++totals_.transactions;
-  totals_.payload_bytes += options_.payload_bytes;
+  totals_.last_commit = std::max(totals_.last_commit, transaction.commit);
+  totals_.payload_bytes += transaction.payload_bytes;
   totals_.commits += transaction.kind == PayloadKind::transaction ? 1 : 0;
   totals_.rollbacks += transaction.kind == PayloadKind::rolled_back ? 1 : 0;
   totals_.open += transaction.kind == PayloadKind::open ? 1 : 0;
@@ -257,7 +260,7 @@ void WriteLane::give_commit_ts(const net::TsoRange& range) {
 
 void WriteLane::finish_if_done() {
   if (over_ || !all_begun() || live_ != 0) return;
-  if (options_.write_summary && !summary_begun_) {
+  if (options_.tables == nullptr && !summary_begun_) {
     if (pool_.now.count == 0 && pool_.next.count == 0) return fetch_start_ts();
     summary_begun_ = true;
     summary_.workers = options_.workers;
@@ -384,7 +387,7 @@ void WriteLane::send_what_fits() {
 }
 
 void WriteLane::append_step(const Step& step, std::string& run) {
-  const Transaction& transaction = at(step.transaction);
+  Transaction& transaction = at(step.transaction);
   switch (step.kind) {
     case StepKind::commit:
       return encode_commit(transaction.start, transaction.commit, run);
@@ -393,6 +396,13 @@ void WriteLane::append_step(const Step& step, std::string& run) {
     case StepKind::prewrite:
       break;
   }
+  if (options_.tables != nullptr) {
+    options_.tables->make(options_.worker, transaction.kind, transaction.sequence, transaction.start, scratch_);
+    SLUICE_ASSERT(scratch_.size() <= kRecordBodyBytesMax, "bytes={}", scratch_.size());  // one record, one sequence
+    transaction.payload_bytes = scratch_.size();
+    return encode_prewrite(transaction.start, PayloadFormat::tidb, as_bytes(scratch_), run);
+  }
+  transaction.payload_bytes = options_.payload_bytes;
   const PayloadHeader header{.kind = transaction.kind,
                              .worker = options_.worker,
                              .seed = content_.seed(),

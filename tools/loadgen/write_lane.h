@@ -26,6 +26,7 @@
 #include "tools/loadgen/content.h"
 #include "tools/loadgen/histogram.h"
 #include "tools/loadgen/step_queue.h"
+#include "tools/loadgen/sysbench_tables.h"
 
 namespace sluice::loadgen {
 
@@ -45,8 +46,8 @@ struct LaneOptions {
   uint64_t transactions = 0;  // to begin; 0: until stopped
   double rate = 0;            // transactions begun a second, in an open loop; 0: closed
   std::chrono::milliseconds give_up_after{60'000};
-  bool write_summary = true;
-  CommitTimes* commit_times = nullptr;  // noted when set
+  const SysbenchTables* tables = nullptr;  // write TiDB's payloads of these in place of our own; no summary
+  CommitTimes* commit_times = nullptr;     // noted when set
 };
 
 struct LaneTotals {
@@ -54,6 +55,7 @@ struct LaneTotals {
   uint64_t commits = 0, rollbacks = 0, open = 0;
   uint64_t payload_bytes = 0;
   uint64_t retries = 0, reconnects = 0;
+  CommitTs last_commit;   // the largest that was acked
   Histogram prewrite;     // intended begin to ack
   Histogram commit;       // sent to ack
   Histogram transaction;  // intended begin to the ack of its end
@@ -83,6 +85,7 @@ class WriteLane {
     StartTs start;
     CommitTs commit;
     uint64_t sequence = 0;
+    uint64_t payload_bytes = 0;
     TimePoint intended;
     TimePoint end_sent;
   };
