@@ -4,7 +4,9 @@ import json
 import pathlib
 import shutil
 import subprocess
+import time
 
+from cluster.mariadb import MariaDb
 from cluster.program import BIN, Failure, Program, free_port
 from cluster.nodes import http_get
 
@@ -213,6 +215,69 @@ def merge(folder, seconds):
     ]
 
 
+# drainer: catching up into MariaDB, apart from anything live.
+
+class DrainRow(Row):
+    """Inserts, updates and deletes of whole transactions, against inserts of as many rows by hand."""
+    TRANSACTIONS, ROWS = 6000, 5
+
+    def __init__(self, folder, _seconds):
+        super().__init__("drainer", "catch-up into MariaDB", "changes/s", 0.85, "1000-row INSERTs by the mariadb client, one connection")
+        self.folder = folder
+
+    def prepare(self):
+        work = self.stack.enter_context(Folder(self.folder / "drain"))
+        self.mariadb = MariaDb(work)
+        self.stack.callback(self.mariadb.kill)
+        self.mariadb.start()
+        self.pump = start_pump(self.stack, self.folder)
+        self.history = work / "history.json"
+        model = work / "model.tsv"
+        self.written = run_json(BIN / "loadgen", "write", "--pumps", self.pump, "--transactions", self.TRANSACTIONS, "--rows", self.ROWS,
+                                "--format", "tidb", "--schema-history", self.history, "--model", model, "--json")
+        self.rows = [line.split("\t") for line in model.read_text().splitlines()]
+        n, rows = self.TRANSACTIONS, self.ROWS
+        self.changes = n * rows + (n - 3) * rows // 2 + (n // 3 - 1) * rows  # inserts, updates, deletes: docs/formats/loadgen.md
+        self.work = work
+
+    def empty_tables(self):
+        self.mariadb.drop_everything_replicated()
+        self.mariadb.query(pathlib.Path(f"{self.history}.sql").read_text())
+
+    def ours(self):
+        self.empty_tables()
+        with Folder(self.work / "drainer") as data:
+            begin = time.monotonic()
+            done = subprocess.run([str(a) for a in (
+                BIN / "drainer", "--addr", f"127.0.0.1:{free_port()}", "--data-dir", data, "--pumps", self.pump, "--schema-history",
+                self.history, "--dest-db-type", "mysql", "--to-host", "127.0.0.1", "--to-port", self.mariadb.port, "--to-user",
+                self.mariadb.user, "--until", self.written["last_commit_ts"])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, timeout=300, check=False)
+            took = time.monotonic() - begin
+        if done.returncode != 0:
+            raise Failure(f"the drainer ended with {done.returncode}: {done.stdout[-300:]}")
+        ((count,),) = self.mariadb.query("select count(*) from sbtest.sbtest1")
+        if int(count) != len(self.rows):
+            raise Failure(f"{count} rows downstream instead of {len(self.rows)}")
+        return self.changes / took
+
+    def theirs(self):
+        self.empty_tables()
+        sql = self.work / "bulk.sql"
+        with open(sql, "w", encoding="utf-8") as out:
+            for first in range(1, self.changes + 1, 1000):
+                values = ",".join(f"({i},{r[2]},'{r[3]}','{r[4]}')" for i in range(first, min(first + 1000, self.changes + 1))
+                                  for r in (self.rows[i % len(self.rows)],))
+                out.write(f"insert into sbtest.sbtest1 values {values};\n")
+        begin = time.monotonic()
+        self.mariadb.query(f"source {sql}")
+        return self.changes / (time.monotonic() - begin)
+
+
+def drainer(folder, seconds):
+    return [DrainRow(folder, seconds)]
+
+
 # end-to-end, as far as the pumps: from a writer's sending its commit to a puller's having the transaction, at a light load.
 
 class VisibleRow(Row):
@@ -244,4 +309,4 @@ def end_to_end(folder, seconds):
             for pumps in (1, 3) for percentile, figure in (("p50", 1500), ("p99", 5000))]
 
 
-SECTIONS = {"storage": storage, "pump": pump, "merge": merge, "end-to-end": end_to_end}
+SECTIONS = {"storage": storage, "pump": pump, "merge": merge, "drainer": drainer, "end-to-end": end_to_end}
