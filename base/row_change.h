@@ -191,12 +191,31 @@ struct RowChange {
   uint32_t ordinal = 0;  // place in the source transaction, counted before filters: progress survives a changed filter
 };
 
+// One thing of a table that a DDL changes, and how it is afterwards.
+struct DdlElement {
+  enum class Kind : uint8_t {
+    column,
+    index,
+    partitions,   // `parts` names them, in order
+    contents,     // other storage behind the same names: TRUNCATE, EXCHANGE, a rename
+    constraints,  // foreign keys and checks
+  };
+  Kind kind{};
+  std::string name{};  // of a column or an index
+  bool existed = false;
+  bool exists = true;
+  std::vector<std::string> parts{};  // of an index: its columns, in order; empty: not checked
+  MysqlType type{};                  // of a column; 0: not checked
+  bool is_unsigned = false;
+};
+
 // What the objects named by a DDL must look like once it has run; decides after a crash whether it did.
 struct DdlExpectation {
   std::string schema;
   std::string table;  // empty: the schema itself
   bool exists = true;
   std::vector<std::string> columns;  // visible ones, in order; empty: not checked
+  std::vector<DdlElement> changes{};
 };
 
 // One DDL job, with the table infos it left behind folded into `expectations`.

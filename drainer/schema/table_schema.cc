@@ -7,6 +7,8 @@
 #include <absl/strings/match.h>
 #include <boost/json.hpp>
 
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/status.h"
 #include "drainer/schema/compression.h"
 
@@ -119,6 +121,23 @@ bool defaults_to_now(InfoReader& in, const json::object& info) {
   return absl::StartsWithIgnoreCase(text, "CURRENT_TIMESTAMP") || absl::StartsWithIgnoreCase(text, "CURRENT_DATE");
 }
 
+uint64_t hash_of(const json::value& value) {
+  return xxh3(as_bytes(json::serialize(value)));
+}
+
+// Flags that say which keys a column is in; an index's DDL changes them, and no column.
+constexpr uint64_t kKeyFlags = kColumnPrimaryKey | kColumnUniqueKey | 8 /* any key */ | 4096 /* no default */ | 16384;
+
+uint64_t column_hash(const json::object& info, const ColumnDef& column) {
+  json::object kept = info;
+  for (const char* key :
+       {"id", "offset", "state", "version", "change_state_info", "dependences", "origin_default", "origin_default_bit"})
+    kept.erase(key);
+  if (json::value* type = kept.if_contains("type"); type != nullptr && type->is_object())
+    type->get_object()["Flag"] = column.flags & ~kKeyFlags;
+  return hash_of(kept);
+}
+
 void read_column(InfoReader& in, const json::object& info, TableSchema& table) {
   ColumnDef column;
   column.id = in.integer(info, "id");
@@ -132,6 +151,7 @@ void read_column(InfoReader& in, const json::object& info, TableSchema& table) {
   column.hidden = in.flag(info, "hidden");
   column.is_public = in.integer(info, "state") == kStatePublic;
   table.origin_defaults.push_back(origin_default(in, info, column));
+  table.column_hashes.push_back(column_hash(info, column));
   table.defaults_to_now.push_back(defaults_to_now(in, info));
   table.ordinals.emplace_back(column.id, static_cast<uint32_t>(table.def.columns.size()));
   table.def.columns.push_back(std::move(column));
@@ -164,6 +184,17 @@ void add_handle_key(InfoReader& in, TableSchema& table) {
   in.fail("pk_is_handle");
 }
 
+void read_partitions(InfoReader& in, const json::object& info, TableSchema& table) {
+  const json::value* partition = in.find(info, "partition");
+  if (partition == nullptr || !partition->is_object()) return;
+  for (const json::value& item : in.list(partition->get_object(), "definitions")) {
+    const json::object& definition = in.object_of(item, "definitions");
+    const json::value* name = in.find(definition, "name");
+    table.partitions.push_back(name == nullptr ? std::string() : in.name(definition, "name"));
+    table.partition_ids.push_back(in.integer(definition, "id"));
+  }
+}
+
 void read_table(InfoReader& in, const json::object& info, TableSchema& table) {
   table.def.id = in.integer(info, "id");
   table.def.name = in.name(info, "name");
@@ -173,6 +204,11 @@ void read_table(InfoReader& in, const json::object& info, TableSchema& table) {
   for (const json::value& item : in.list(info, "index_info"))
     read_index(in, in.object_of(item, "index_info"), is_common_handle, table);
   if (is_common_handle && table.common_handle.empty()) in.fail("index_info");
+  read_partitions(in, info, table);
+  json::array constraints;
+  for (const char* key : {"fk_info", "constraint_info"})
+    for (const json::value& item : in.list(info, key)) constraints.push_back(item);
+  table.constraints_hash = hash_of(constraints);
   table.handle_is_key = in.flag(info, "pk_is_handle");
   if (table.handle_is_key) add_handle_key(in, table);
 }

@@ -24,6 +24,11 @@ struct TableSchema {
   std::vector<std::pair<uint32_t, bool>> common_handle;
   // The value of rows written before the column was added; positional with def.columns.
   std::vector<std::optional<std::string>> origin_defaults;
+  // What a DDL may change of a column but its place and its part in keys; positional with def.columns.
+  std::vector<uint64_t> column_hashes;
+  uint64_t constraints_hash = 0;        // of foreign keys and checks
+  std::vector<std::string> partitions;  // names, in order
+  std::vector<int64_t> partition_ids;
   std::vector<bool> defaults_to_now;                   // CURRENT_TIMESTAMP, CURRENT_DATE; positional with def.columns
   std::vector<std::pair<int64_t, uint32_t>> ordinals;  // column id -> ordinal, ascending ids
 

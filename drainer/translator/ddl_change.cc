@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "drainer/schema/rename_targets.h"
+#include "drainer/translator/ddl_diff.h"
 
 namespace sluice::drainer {
 namespace {
@@ -29,6 +30,19 @@ absl::StatusOr<DdlExpectation> left(SchemaTracker& schema, const DdlTable& table
   return expectation;
 }
 
+// TRUNCATE and changes of partitioning give a table a new id.
+std::vector<DdlElement> changes_of(SchemaTracker& schema, const DdlJob& job, const DdlTable& table) {
+  using Kind = DdlElement::Kind;
+  if (job.type == DdlType::truncate_table || job.type == DdlType::exchange_partition ||
+      job.type == DdlType::rename_table || job.type == DdlType::rename_tables)
+    return {{.kind = Kind::contents}};
+  auto before = schema.table(table.id, job.schema_version - 1);
+  if (!before.ok() && job.table_id != table.id) before = schema.table(job.table_id, job.schema_version - 1);
+  const auto after = schema.table(table.id, job.schema_version);
+  if (!before.ok() || !after.ok() || before->schema == nullptr || after->schema == nullptr) return {};
+  return ddl_changes(*before->schema, *after->schema);
+}
+
 bool names_same(const DdlExpectation& a, const DdlExpectation& b) {
   return a.schema == b.schema && a.table == b.table;
 }
@@ -39,6 +53,7 @@ absl::Status expect_tables(SchemaTracker& schema, const DdlJob& job, DdlChange& 
   for (const DdlTable& table : job.tables) {
     SLUICE_ASSIGN_OR_RETURN(DdlExpectation expectation, left(schema, table, job.schema_version));
     const auto same = [&](const DdlExpectation& other) { return names_same(other, expectation); };
+    expectation.changes = changes_of(schema, job, table);
     if (std::ranges::none_of(ddl.expectations, same)) ddl.expectations.push_back(std::move(expectation));
     if (const auto name = schema.name_before(job, table.id); name.has_value()) old_names.push_back(gone(*name));
   }

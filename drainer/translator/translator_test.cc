@@ -1,5 +1,6 @@
 #include "drainer/translator/translator.h"
 
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -148,6 +149,45 @@ TEST_F(TranslatorTest, ColumnsAddedWithTheCurrentTimeCarryTheMomentTheyWereAdded
   EXPECT_EQ(clock(7), "1000000000.459");
   EXPECT_EQ(clock(8), "1000000001");
   EXPECT_EQ(clock(9), "FAILED_PRECONDITION");
+}
+
+TEST_F(TranslatorTest, ADdlSaysWhatItChangesOfATable) {
+  const auto info = [&](const std::string& index, const std::string& partitions, const std::string& a_type) {
+    std::string text = table_info(51);
+    text.replace(text.find(R"("index_info":null)"), 17,
+                 fmt::format(R"("index_info":[{}],"partition":{{"definitions":[{}]}})", index, partitions));
+    const std::string plain = R"("Tp":15,"Flag":0,"Flen":20)";
+    return text.replace(text.find(plain), plain.size(), a_type);
+  };
+  const std::string index =
+      R"({"idx_name":{"O":"ia","L":"ia"},"is_unique":true,"state":5,"idx_cols":[{"offset":1,"length":-1}]})";
+  const std::string p0 = R"({"id":70,"name":{"O":"p0","L":"p0"}})";
+  const std::string p1 = R"({"id":71,"name":{"O":"p1","L":"p1"}})";
+  const std::string p1_anew = R"({"id":72,"name":{"O":"p1","L":"p1"}})";
+  // A column's part in keys is no change of the column.
+  const std::string keyed = R"("Tp":15,"Flag":4,"Flen":20)";
+  const std::string longer = R"("Tp":15,"Flag":4,"Flen":30)";
+  auto jobs = parse_ddl_history(
+      "[" + job(7, 61, 7, 51, info(index, p0 + "," + p1, keyed)) + "," +
+      job(8, 12, 8, 51, info(index, p0 + "," + p1, longer)) + "," + job(9, 20, 9, 51, info(index, p1, longer)) + "," +
+      job(10, 23, 10, 51, info(index, p1_anew, longer)) + "," + job(11, 8, 11, 51, info("", p1_anew, longer)) + "]");
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  ASSERT_TRUE(schema_.load(*std::move(jobs)).ok());
+  const auto changes = [&](int64_t id) {
+    const auto got = ddl(id, "alter");
+    EXPECT_TRUE(got.ok()) << got.status();
+    std::string text;
+    for (const DdlElement& change : got->transaction->ddl->expectations.at(0).changes)
+      text += fmt::format("{}{}{}{}({}) ", static_cast<int>(change.kind), change.name, change.existed ? "-" : "",
+                          change.exists ? "+" : "", fmt::join(change.parts, ","));
+    return text;
+  };
+  EXPECT_EQ(changes(5), "3+() ");  // TRUNCATE: contents
+  EXPECT_EQ(changes(7), "1ia+(a) 2+(p0,p1) ");
+  EXPECT_EQ(changes(8), "0a-+() ");
+  EXPECT_EQ(changes(9), "2-+(p1) ");
+  EXPECT_EQ(changes(10), "3+() ");
+  EXPECT_EQ(changes(11), "1ia-() ");
 }
 
 TEST_F(TranslatorTest, FillsWhatAnInsertLeavesOut) {

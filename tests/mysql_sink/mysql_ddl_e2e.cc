@@ -189,5 +189,94 @@ TEST_F(MysqlDdlE2e, RowsThatAreThereGetTheMomentAtWhichUpstreamRanIt) {
   EXPECT_EQ(select("SELECT a, b, c > '2020-01-01' FROM s.t"), "2001-09-09 01:46:40.459,2001-09-09 01:46:40,1");
 }
 
+DdlElement index_of(std::string name, std::vector<std::string> parts, bool added = true) {
+  return {.kind = DdlElement::Kind::index,
+          .name = std::move(name),
+          .existed = !added,
+          .exists = added,
+          .parts = std::move(parts)};
+}
+
+TEST_F(MysqlDdlE2e, ATruncateThatDidNotRunRunsThoughSomeoneInsertedMeanwhile) {
+  sql("CREATE TABLE s.t(id INT AUTO_INCREMENT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1,1)");
+  const DdlChange truncate = alter_t(11, "truncate table t", {"id", "v"});
+  EXPECT_TRUE(absl::IsInternal(apply(dying_at(SinkStep::ddl_intent_written), 10, truncate)));
+  sql("INSERT INTO s.t VALUES (9,9)");
+  EXPECT_STATUS_OK(apply(options(), 10, truncate));
+  EXPECT_EQ(select("SELECT COUNT(*) FROM s.t"), "0");
+}
+
+TEST_F(MysqlDdlE2e, AnIndexIsAddedAndDroppedOnceWhateverElseHappensToTheTable) {
+  for (const SinkStep step : {SinkStep::ddl_intent_written, SinkStep::ddl_ran}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t; CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
+    DdlChange add = alter_t(7, "alter table t add unique index iv(v)", {"id", "v"});
+    add.expectations[0].changes = {index_of("iv", {"v"})};
+    EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, add)));
+    sql("ALTER TABLE s.t COMMENT='by hand'; INSERT INTO s.t VALUES (1,1); ALTER TABLE s.t ADD COLUMN other INT");
+    EXPECT_STATUS_OK(apply(options(), 10, add));
+    EXPECT_EQ(select("SELECT INDEX_NAME, NON_UNIQUE FROM information_schema.STATISTICS WHERE TABLE_SCHEMA='s' AND "
+                     "INDEX_NAME<>'PRIMARY'"),
+              "iv,0");
+    DdlChange drop = alter_t(8, "alter table t drop index iv", {"id", "v"});
+    drop.expectations[0].changes = {index_of("iv", {}, false)};
+    EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 20, drop)));
+    sql("ALTER TABLE s.t COMMENT='again'");
+    EXPECT_STATUS_OK(apply(options(), 20, drop));
+    EXPECT_EQ(select("SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA='s'"), "1");
+  }
+}
+
+TEST_F(MysqlDdlE2e, AColumnIsModifiedOnceWhateverElseHappensToTheTable) {
+  for (const SinkStep step : {SinkStep::ddl_intent_written, SinkStep::ddl_ran}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t; CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
+    DdlChange modify = alter_t(12, "alter table t modify v bigint", {"id", "v"});
+    modify.expectations[0].changes = {
+        {.kind = DdlElement::Kind::column, .name = "v", .existed = true, .type = MysqlType::big_int}};
+    EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, modify)));
+    sql("ALTER TABLE s.t COMMENT='by hand', ADD INDEX other(v)");
+    EXPECT_STATUS_OK(apply(options(), 10, modify));
+    EXPECT_EQ(select("SELECT DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='s' AND COLUMN_NAME='v'"),
+              "bigint");
+  }
+}
+
+TEST_F(MysqlDdlE2e, AnIndexOfOtherColumnsUnderItsNameNeedsAHuman) {
+  sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
+  DdlChange add = alter_t(7, "alter table t add index iv(v)", {"id", "v"});
+  add.expectations[0].changes = {index_of("iv", {"v"})};
+  EXPECT_TRUE(absl::IsInternal(apply(dying_at(SinkStep::ddl_intent_written), 10, add)));
+  sql("ALTER TABLE s.t ADD INDEX iv(id)");
+  EXPECT_TRUE(absl::IsFailedPrecondition(apply(options(), 10, add)));
+}
+
+TEST_F(MysqlDdlE2e, APartitionIsDroppedOnce) {
+  for (const SinkStep step : {SinkStep::ddl_intent_written, SinkStep::ddl_ran}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t; CREATE TABLE s.t(id INT PRIMARY KEY, v INT) "
+        "PARTITION BY RANGE(id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))");
+    DdlChange drop = alter_t(20, "alter table t drop partition p0", {"id", "v"});
+    drop.expectations[0].changes = {{.kind = DdlElement::Kind::partitions, .existed = true, .parts = {"p1"}}};
+    EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, drop)));
+    sql("ALTER TABLE s.t COMMENT='by hand'");
+    EXPECT_STATUS_OK(apply(options(), 10, drop));
+    EXPECT_EQ(select("SELECT PARTITION_NAME FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA='s'"), "p1");
+  }
+}
+
+TEST_F(MysqlDdlE2e, TablesThatChangeNamesDoSoOnce) {
+  for (const SinkStep step : {SinkStep::ddl_intent_written, SinkStep::ddl_ran}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t, s.u; CREATE TABLE s.t(id INT); "
+        "CREATE TABLE s.u(id INT); INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (2)");
+    DdlChange swap = alter_t(47, "rename table t to x, u to t, x to u", {"id"});
+    swap.expectations.push_back({.schema = "s", .table = "u", .exists = true, .columns = {"id"}});
+    EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, swap)));
+    EXPECT_STATUS_OK(apply(options(), 10, swap));
+    EXPECT_EQ(select("SELECT id FROM s.t"), "2");
+  }
+}
+
 }  // namespace
 }  // namespace sluice::drainer

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "drainer/sinks/mysql/apply_transaction.h"
 #include "drainer/sinks/mysql/ddl_classifier.h"
+#include "drainer/sinks/mysql/ddl_proof.h"
 #include "drainer/sinks/mysql/object_fingerprint.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
@@ -64,8 +65,8 @@ absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, c
     return record(connection, progress, ddl, commit_ts, "row neutral");
   }
   SLUICE_ASSIGN_OR_RETURN(const Earlier earlier, look_for_earlier_run(connection, progress, ddl, commit_ts));
-  if (earlier != Earlier::done) {
-    if (earlier == Earlier::not_begun) SLUICE_RETURN_IF_ERROR(write_intent(connection, progress, ddl, commit_ts));
+  if (earlier == Earlier::not_begun) {
+    SLUICE_RETURN_IF_ERROR(write_intent(connection, progress, ddl, commit_ts));
     SLUICE_RETURN_IF_ERROR(pass_step(hook_, SinkStep::ddl_intent_written));
     SLUICE_RETURN_IF_ERROR(execute(connection, progress, ddl, commit_ts));
     SLUICE_RETURN_IF_ERROR(pass_step(hook_, SinkStep::ddl_ran));
@@ -84,25 +85,26 @@ absl::StatusOr<DdlExecutor::Earlier> DdlExecutor::look_for_earlier_run(MysqlConn
           "SELECT fingerprint FROM `tidb_binlog`.`sluice_ddl` WHERE cluster_id={} AND commit_ts={} AND state='running'",
           progress.options().cluster_id, commit_ts)));
   if (rows.empty()) return Earlier::not_begun;
-  SLUICE_ASSIGN_OR_RETURN(const std::string now, fingerprint_objects(connection, ddl));
-  if (now == rows[0][0].value_or("")) return Earlier::not_run;
-  SLUICE_ASSIGN_OR_RETURN(const bool done, meets_expectations(connection, ddl));
-  if (done) {
-    spdlog::info("DDL had run before the interruption commit_ts={} query={}", commit_ts, ddl.query);
-    return Earlier::done;
+  SLUICE_ASSIGN_OR_RETURN(const ObjectStates now, read_objects(connection, ddl));
+  switch (prove_ddl(ddl, Fingerprint::parse(rows[0][0].value_or("")), now)) {
+    case DdlProof::done:
+      spdlog::info("DDL had run before the interruption commit_ts={} query={}", commit_ts, ddl.query);
+      return Earlier::done;
+    case DdlProof::not_run:
+      return Earlier::not_begun;  // a new intent: meanwhile others may have changed what this DDL doesn't
+    case DdlProof::unclear:
+      break;
   }
-  // Dropping a schema is the one DDL that leaves a half behind, and may simply go on.
-  if (ddl.type == kDropSchema) return Earlier::not_run;
   return needs_a_human(ddl, commit_ts,
-                       "it was interrupted, and the objects look neither as before nor as they should after it");
+                       "it was interrupted, and what it changes looks neither as before nor as it should after it");
 }
 
 absl::Status DdlExecutor::write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
                                        CommitTs commit_ts) {
-  SLUICE_ASSIGN_OR_RETURN(const std::string fingerprint, fingerprint_objects(connection, ddl));
+  SLUICE_ASSIGN_OR_RETURN(const ObjectStates objects, read_objects(connection, ddl));
   const CommitTs before = progress.position();  // the sequence moves, the position not yet
   SqlPacket packet = progress.advance_sql(before, 0);
-  packet.append(intent_sql(progress, ddl, commit_ts, "running", fingerprint),
+  packet.append(intent_sql(progress, ddl, commit_ts, "running", Fingerprint::of(objects).text()),
                 {.rows = kAnyRows, .commit_ts = commit_ts, .table = nullptr, .what = "DDL intent"});
   SLUICE_RETURN_IF_ERROR(run_packet(connection, packet));
   return commit(connection, progress, before, {});

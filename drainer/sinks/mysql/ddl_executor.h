@@ -33,7 +33,7 @@ class DdlExecutor {
   [[nodiscard]] const DdlCounters& counters() const { return counters_; }
 
  private:
-  enum class Earlier { not_begun, not_run, done };
+  enum class Earlier { not_begun, done };
 
   [[nodiscard]] absl::StatusOr<Earlier> look_for_earlier_run(MysqlConnection& connection, const Progress& progress,
                                                              const DdlChange& ddl, CommitTs commit_ts) const;
