@@ -155,7 +155,8 @@ class LoadgenTest(unittest.TestCase):
         self.assertIn("nothing acked for 2000 ms", write.text())
         self.pumps[0].start()
         verified, said = self.loadgen("verify", "--seed", SEED, "--give-up-after", 3, expect=1)
-        if verified:
+        self.assertFalse(verified["ok"])
+        if "error" not in verified:
             self.assertEqual(verified["fault_counts"], {"unfinished": 1})
         else:  # a prewrite was durable when its writer gave up: it is open for ever and holds the pump's resolved ts
             self.assertIn("was begun and never ended", said)

@@ -189,7 +189,12 @@ absl::Status run_verify(const Settings& s) {
   });
   end_progress();
   const Seconds seconds = std::chrono::steady_clock::now() - begin;
-  if (!pulled.ok()) return annotate(pulled, "not verified");
+  if (!pulled.ok()) {
+    if (s.json)
+      fmt::print("{{\"command\":\"verify\",\"seed\":{},\"ok\":false,\"error\":{}}}\n", s.seed,
+                 json_string(message_of(pulled)));
+    return annotate(pulled, "not verified");
+  }
   if (stop_requested) return absl::CancelledError("not verified: interrupted");
   checker.finish();
   print_verified(s, checker, seconds.count());
