@@ -154,6 +154,28 @@ TEST_F(MysqlTroubleE2e, ALockedTableIsShownWithItsSessionAndAppliedWhenItIsFree)
   EXPECT_STATUS_OK(sink.flush());
 }
 
+TEST_F(MysqlTroubleE2e, ADdlBehindAReadersLockLetsOthersReadInBetweenAndRunsOnceItIsFree) {
+  DdlChange add;
+  add.type = 5;
+  add.schema = "s";
+  add.table = "t";
+  add.query = "alter table t add column c int";
+  add.expectations = {{.schema = "s", .table = "t", .exists = true, .columns = {"id", "v", "c"}}};
+  MysqlSink sink(options());
+  ASSERT_TRUE(sink.open(CommitTs(0)).ok());
+  sql("START TRANSACTION");
+  EXPECT_EQ(select("SELECT COUNT(*) FROM s.t"), "0");
+  EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).ddl(add).build()));
+  EXPECT_EQ(await_hold(sink, "Lock wait timeout").error, 1205u);  // given up, to be tried again
+  auto reader = MysqlConnection::connect(server_->endpoint());
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_TRUE((*reader)->query("SELECT COUNT(*) FROM s.t").ok());
+  sql("COMMIT");
+  EXPECT_STATUS_OK(sink.flush());
+  EXPECT_EQ(sink.counters().ddl.run, 1u);
+  EXPECT_EQ(select("SELECT COUNT(c) FROM s.t"), "0");
+}
+
 TEST_F(MysqlTroubleE2e, AfterAFailingTransactionTheOnesBeforeItAreInAndTheErrorNamesIt) {
   sql("INSERT INTO s.t VALUES (30, 'in the way')");
   bool all_there = false;

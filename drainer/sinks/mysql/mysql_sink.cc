@@ -350,8 +350,9 @@ absl::Status MysqlSink::wait_after(const absl::Status& status) {
   const auto now = std::chrono::steady_clock::now();
   const RetryPace::Turn turn = pace_.failed(now);
   if (turn.say)
-    spdlog::warn("waiting for the downstream at={} doing={} reason={} more_since_last_line={}",
-                 options_.endpoint.to_string(), doing_.empty() ? "connecting" : doing_, message_of(status),
+    spdlog::warn("waiting for the downstream at={} doing={} since_seconds={:.1f} reason={} more_since_last_line={}",
+                 options_.endpoint.to_string(), doing_.empty() ? "connecting" : doing_,
+                 std::chrono::duration<double>(now - pace_.since().value_or(now)).count(), message_of(status),
                  turn.unsaid);
   std::unique_lock lock(mutex_);
   waits_ = SinkHold{.what = fmt::format("the downstream {}: {}", options_.endpoint.to_string(), message_of(status)),

@@ -45,7 +45,8 @@ constexpr SessionVariable kCommon[] = {
     {"transaction_isolation", "REPEATABLE-READ"},
     // Bounded waits: the end of each is logged, shown and tried again; unbounded, a lock would hold us silently.
     {"innodb_lock_wait_timeout", "20"},
-    {"lock_wait_timeout", "30"},
+    // A DDL that waits for a metadata lock holds up every reader behind it, so its waits are short.
+    {"lock_wait_timeout", "10"},
     // An idle session keeps the owner's lock.
     {"wait_timeout", "28800"},
     {"explicit_defaults_for_timestamp", "1"},
