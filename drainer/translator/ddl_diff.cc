@@ -28,8 +28,7 @@ void add_columns(const TableSchema& before, const TableSchema& after, std::vecto
     if (!is_seen(&column)) continue;
     const ColumnDef* old = find(before.def.columns, column.name);
     const bool existed = is_seen(old);
-    if (existed &&
-        before.column_hashes[static_cast<size_t>(old - before.def.columns.data())] == after.column_hashes[i])
+    if (existed && before.column_hashes[static_cast<size_t>(old - before.def.columns.data())] == after.column_hashes[i])
       continue;
     changes.push_back({.kind = Kind::column,
                        .name = column.name,
@@ -69,7 +68,8 @@ void add_indexes(const TableDef& before, const TableDef& after, std::vector<DdlE
       changes.push_back({.kind = Kind::index, .name = index.name, .existed = true, .exists = false});
   for (const IndexDef& index : after.indexes) {
     const IndexDef* old = find(before.indexes, index.name);
-    if (old != nullptr && (same_index(before, *old, after, index) || only_renamed(before, *old, after, index))) continue;
+    if (old != nullptr && (same_index(before, *old, after, index) || only_renamed(before, *old, after, index)))
+      continue;
     changes.push_back(
         {.kind = Kind::index, .name = index.name, .existed = old != nullptr, .parts = parts_of(after, index)});
   }

@@ -7,6 +7,7 @@
 #include "drainer/sinks/mysql/apply_transaction.h"
 #include "drainer/sinks/mysql/ddl_classifier.h"
 #include "drainer/sinks/mysql/ddl_proof.h"
+#include "drainer/sinks/mysql/ddl_remedy.h"
 #include "drainer/sinks/mysql/object_fingerprint.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
@@ -16,12 +17,10 @@ namespace {
 
 constexpr int kDropSchema = 2;
 
-absl::Status needs_a_human(const DdlChange& ddl, CommitTs commit_ts, std::string_view why) {
+absl::Status needs_a_human(const DdlChange& ddl, CommitTs commit_ts, std::string_view why, unsigned error = 0) {
   return absl::FailedPreconditionError(
-      fmt::format("DDL cannot be applied downstream: {}; commit_ts={} schema={} query={}. Make the downstream as this "
-                  "DDL leaves it, by hand, then "
-                  "start again with: drainer ... --ddl-skip {}",
-                  why, commit_ts, ddl.schema, ddl.query, commit_ts));
+      fmt::format("DDL cannot be applied downstream: {}; commit_ts={} schema={} query={}. {}", why, commit_ts,
+                  ddl.schema, ddl.query, ddl_remedy(error, commit_ts)));
 }
 
 std::string intent_sql(const Progress& progress, const DdlChange& ddl, CommitTs commit_ts, std::string_view state,
@@ -122,7 +121,8 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
   if (status.ok()) status = run_at(connection, ddl.clock, ddl.query, warnings);
   if (status.code() == absl::StatusCode::kUnknown)
     return needs_a_human(ddl, commit_ts,
-                         fmt::format("{} refuses it: {}", to_string(connection.kind()), message_of(status)));
+                         fmt::format("{} refuses it: {}", to_string(connection.kind()), message_of(status)),
+                         mysql_error_of(status));
   SLUICE_RETURN_IF_ERROR(status);
   // IF [NOT] EXISTS turns "there already" into a warning: then what is there must be what was wanted.
   if (warnings == 0 || ddl.expectations.empty()) return absl::OkStatus();
