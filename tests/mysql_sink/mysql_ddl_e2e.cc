@@ -138,6 +138,25 @@ TEST_F(MysqlDdlE2e, ADropOfTwoTablesThatArrivesTwiceRunsOnce) {
   EXPECT_EQ(select("SHOW TABLES FROM s"), "");
 }
 
+TEST_F(MysqlDdlE2e, ADropOfTablesOfTwoDatabasesRunsOnce) {
+  sql("DROP DATABASE IF EXISTS s2; CREATE DATABASE s2; CREATE TABLE s.t(id INT); CREATE TABLE s2.u(id INT)");
+  MysqlSink sink(options());
+  ASSERT_TRUE(sink.open(CommitTs(0)).ok());
+  uint64_t commit_ts = 10;
+  for (const auto& [schema, table] : {std::pair("s", "t"), std::pair("s2", "u")}) {
+    DdlChange drop;
+    drop.type = 4;
+    drop.schema = schema;
+    drop.table = table;
+    drop.query = "drop table s.t, s2.u";
+    drop.expectations = {{.schema = schema, .table = table, .exists = false, .columns = {}}};
+    EXPECT_STATUS_OK(sink.submit(TransactionBuilder(commit_ts++).ddl(drop).build()));
+  }
+  EXPECT_STATUS_OK(sink.flush());
+  EXPECT_EQ(select("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ('s','s2')"), "0");
+  sql("DROP DATABASE s2");
+}
+
 TEST_F(MysqlDdlE2e, AReplicatedDatabaseTellsKeysApartAsTidbDoes) {
   DdlChange create;
   create.type = 1;

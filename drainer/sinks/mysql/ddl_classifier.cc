@@ -83,7 +83,10 @@ DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server) {
 }
 
 bool is_multi_object_drop(const DdlChange& ddl) {
-  return ddl.type == kDropTable || ddl.type == kDropView || ddl.type == kDropSequence;
+  if (ddl.type != kDropTable && ddl.type != kDropView && ddl.type != kDropSequence) return false;
+  return std::ranges::any_of(tokenize_sql(ddl.query), [](const SqlToken& token) {
+    return token.kind == SqlToken::Kind::sign && token.text == ",";
+  });
 }
 
 }  // namespace sluice::drainer

@@ -56,7 +56,10 @@ TEST(DdlClassifier, KnowsTheDropsThatRepeatOneTextForEachObject) {
   DdlChange ddl;
   for (const int type : {4, 24, 36}) {  // DROP TABLE, DROP VIEW, DROP SEQUENCE
     ddl.type = type;
+    ddl.query = "drop x a, b";
     EXPECT_TRUE(is_multi_object_drop(ddl)) << type;
+    ddl.query = "drop x `a, b`";
+    EXPECT_FALSE(is_multi_object_drop(ddl)) << type;
   }
   ddl.type = 2;  // DROP DATABASE names one
   EXPECT_FALSE(is_multi_object_drop(ddl));

@@ -131,15 +131,16 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
   return needs_a_human(ddl, commit_ts, "it ran with warnings, and the objects don't look as they should after it");
 }
 
-// The first of DROP TABLE a, b's two jobs drops both; the second finds its own object gone.
+// The first of DROP TABLE a, b's two jobs drops both, in whatever databases they are; the second finds its own object
+// gone.
 absl::StatusOr<bool> DdlExecutor::is_repeat_of_last_drop(MysqlConnection& connection, const Progress& progress,
                                                          const DdlChange& ddl, CommitTs commit_ts) const {
   if (!is_multi_object_drop(ddl)) return false;
-  SLUICE_ASSIGN_OR_RETURN(
-      const auto rows, connection.query(fmt::format("SELECT schema_name, query FROM `tidb_binlog`.`sluice_ddl` WHERE "
-                                                    "cluster_id={} AND commit_ts<{} ORDER BY commit_ts DESC LIMIT 1",
-                                                    progress.options().cluster_id, commit_ts)));
-  if (rows.empty() || rows[0][0] != ddl.schema || rows[0][1] != ddl.query) return false;
+  SLUICE_ASSIGN_OR_RETURN(const auto rows,
+                          connection.query(fmt::format("SELECT query FROM `tidb_binlog`.`sluice_ddl` WHERE "
+                                                       "cluster_id={} AND commit_ts<{} ORDER BY commit_ts DESC LIMIT 1",
+                                                       progress.options().cluster_id, commit_ts)));
+  if (rows.empty() || rows[0][0] != ddl.query) return false;
   return meets_expectations(connection, ddl);
 }
 

@@ -57,7 +57,8 @@ std::string_view text_of(Remedy remedy) {
       return "The downstream lacks the database: create it there as upstream has it, with the tables that upstream had "
              "in it before this DDL, then start again";
     case Remedy::make_missing:
-      return "The downstream lacks what this DDL works on: make it there as upstream had it before this DDL, then start "
+      return "The downstream lacks what this DDL works on: make it there as upstream had it before this DDL, then "
+             "start "
              "again. If the downstream already is as this DDL leaves it";
     case Remedy::settle_existing:
       return "The downstream has something of that name: drop or rename it there and start again. If it is what this "
