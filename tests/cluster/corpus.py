@@ -4,6 +4,8 @@ import subprocess
 
 from cluster.program import ROOT
 
+CASES_CLUSTER_ID = 7700000000000000001
+
 
 class Corpus:
     def __init__(self, name):
@@ -11,8 +13,8 @@ class Corpus:
         self.recordings = sorted(self.folder.glob("pump-*.writebinlog.zst"))
         self.truth = self.folder / "truth.tar.zst"
         self.ddl_history = self.folder / "ddl_history.json.zst"
-        self.cluster_id = {"mixed": 7711588227002558183, "ddl": 7711594189174298413}[name]
-        self.transactions = {"mixed": 10823, "ddl": 371}[name]
+        self.cluster_id = {"mixed": 7711588227002558183, "ddl": 7711594189174298413}.get(name, CASES_CLUSTER_ID)
+        self.transactions = {"mixed": 10823, "ddl": 371}.get(name)
 
     def served(self, pump):
         """What Go Pump `pump` (from 0) served of its recording, oldest first."""
