@@ -1,4 +1,7 @@
-"""A private MariaDB: own data folder, port and socket, durability at its defaults."""
+"""A private MariaDB: own data folder, port and socket, durability at its defaults.
+
+Its temporary files lie in its own folder: a server that starts removes all of their kind in /tmp, those of others included.
+"""
 import getpass
 import os
 import shutil
@@ -21,10 +24,11 @@ class MariaDb:
         self.user = "root"
         self.folder.mkdir(parents=True)
         self.installer = Program("mariadb-install-db", [
-            find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}",
+            find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--tmpdir={folder}",
             "--auth-root-authentication-method=normal", "--skip-test-db"], folder / "mariadb-install.log")
         self.program = Program("mariadb", [
-            find("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--port={self.port}",
+            find("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--tmpdir={folder}",
+            f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder}/m.pid",
             "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M", "--max-allowed-packet=1G",
             "--character-set-server=utf8mb4", "--skip-name-resolve"], folder / "mariadb.log", dies_with_us=dies_with_us)

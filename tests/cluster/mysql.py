@@ -72,7 +72,7 @@ class MySql:
         self.user = "root"
         self.folder.mkdir(parents=True)
         server = [lib / "ld-linux-x86-64.so.2", "--library-path", f"{lib}:{tree}/usr/lib/mysql/private", tree / "usr/sbin/mysqld",
-                  "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}/data",
+                  "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}/data", f"--tmpdir={self.folder}",
                   f"--lc-messages-dir={tree}/usr/share/mysql", f"--plugin-dir={tree}/usr/lib/mysql/plugin",
                   f"--character-sets-dir={tree}/usr/share/mysql/charsets"]
         self.installer = Program("mysql-initialize", [*server, "--initialize-insecure"], folder / "mysql-initialize.log")

@@ -93,7 +93,7 @@ absl::Status PrivateMariadb::create() {
   port_ = free_port();
   SLUICE_ASSIGN_OR_RETURN(const pid_t process,
                           spawn({install, "--no-defaults", "--user=" + user_name(), "--datadir=" + folder_ + "/data",
-                                 "--auth-root-authentication-method=normal", "--skip-test-db"},
+                                 "--tmpdir=" + folder_, "--auth-root-authentication-method=normal", "--skip-test-db"},
                                 folder_ + "/install.log"));
   int status = 0;
   if (waitpid(process, &status, 0) != process || status != 0)
@@ -105,9 +105,10 @@ absl::Status PrivateMariadb::start() {
   SLUICE_ASSIGN_OR_RETURN(
       process_,
       spawn({find_program("mariadbd"), "--no-defaults", "--user=" + user_name(), "--datadir=" + folder_ + "/data",
-             fmt::format("--port={}", port_), "--bind-address=127.0.0.1", "--socket=" + folder_ + "/s.sock",
-             "--pid-file=" + folder_ + "/m.pid", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M",
-             "--max-allowed-packet=64M", "--character-set-server=utf8mb4", "--skip-name-resolve"},
+             "--tmpdir=" + folder_, fmt::format("--port={}", port_), "--bind-address=127.0.0.1",
+             "--socket=" + folder_ + "/s.sock", "--pid-file=" + folder_ + "/m.pid", "--innodb-buffer-pool-size=64M",
+             "--innodb-log-file-size=64M", "--max-allowed-packet=64M", "--character-set-server=utf8mb4",
+             "--skip-name-resolve"},
             folder_ + "/server.log"));
   return wait_until_ready();
 }
