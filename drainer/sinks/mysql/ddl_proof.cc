@@ -15,10 +15,11 @@ using Part = Fingerprint::Part;
 constexpr int kDropSchema = 2;
 // Creates, drops and renames: whether the objects are there tells.
 constexpr std::array kOfExistence = {1, 2, 3, 4, 14, 21, 24, 34, 36, 47, 60};
+constexpr std::array kRenames = {14, 47};
 // New storage behind unchanged names: TRUNCATE of a table or of partitions, EXCHANGE PARTITION.
 constexpr std::array kOfContents = {11, 23, 42};
-// Attributes that are set to a value: AUTO_INCREMENT, defaults, comments, charsets, visibility.
-constexpr std::array kRepeatable = {13, 15, 16, 17, 22, 26, 41};
+// Attributes that are set to a value: AUTO_INCREMENT, defaults, comments, charsets, a sequence's, visibility.
+constexpr std::array kRepeatable = {13, 15, 16, 17, 22, 26, 35, 41};
 
 bool is_among(const auto& types, int type) {
   return std::ranges::find(types, type) != types.end();
@@ -183,13 +184,15 @@ class Judge {
   const std::optional<Fingerprint>& before_;
 };
 
-// Without an object that changed its definition or its storage there was no CREATE, DROP or RENAME.
+// Without an object that changed its definition or its storage there was no CREATE or DROP; a RENAME moves storage, and
+// where names are exchanged nothing else tells.
 DdlProof prove_existence(const DdlChange& ddl, const std::optional<Fingerprint>& before, const Fingerprint& present,
                          const ObjectStates& now) {
-  const bool untouched = before && std::ranges::all_of(now, [&](const auto& object) {
-                           return present.same(*before, object.first, Part::definition) &&
-                                  present.same(*before, object.first, Part::contents);
-                         });
+  const bool untouched =
+      before && std::ranges::all_of(now, [&](const auto& object) {
+        return present.same(*before, object.first, Part::contents) &&
+               (is_among(kRenames, ddl.type) || present.same(*before, object.first, Part::definition));
+      });
   if (untouched) return DdlProof::not_run;
   if (meets_expectations(now, ddl)) return DdlProof::done;
   // Dropping a schema is the one DDL that leaves a half behind, and may simply go on.
