@@ -8,7 +8,6 @@
 namespace sluice::drainer {
 namespace {
 
-
 class MysqlRecordedE2e : public SinkFixture {
  protected:
   // Ends the sink at `step` as kill -9 would.
