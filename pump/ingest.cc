@@ -150,7 +150,9 @@ std::optional<Admission> Ingest::refuse_early(const Run& run, const RecordHeader
     return refusal(NackReason::bad_record, "decided commits, decided rollbacks and aborts are the pump's own records");
   if (header.is_payload() && state_ != NodeState::online)
     return refusal(NackReason::not_online, fmt::format("not online but {}: write to another pump", to_string(state_)));
-  if (header.kind == RecordKind::prewrite && order_.sorter().open_count() >= options_.open_max)
+  // What is here already is repeated freely: its writer waits for that ack before it ends the transaction.
+  if (header.is_payload() && order_.sorter().unfinished_count() >= options_.open_max &&
+      !order_.sorter().is_unfinished(StartTs(header.start_ts)))
     return refusal(NackReason::no_space,
                    fmt::format("{} prewrites are open, no more fit the memory budget: send their commits or rollbacks, "
                                "then try again",

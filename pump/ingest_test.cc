@@ -102,12 +102,12 @@ struct Fixture : testing::Test {
 
   ~Fixture() override { std::filesystem::remove_all(dir); }
 
-  void start(net::TimeSource source) {
+  void start(net::TimeSource source, IngestOptions options = {}) {
     std::filesystem::remove_all(dir);
     folder = DataFolder::open({.dir = dir, .time = source, .node_id = "pump-1"}).value();
     time = std::make_unique<Timekeeper>(*folder, source == net::TimeSource::writer ? nullptr : &oracle);
     order = std::make_unique<CommitOrder>(*time, clock);
-    ingest = std::make_unique<Ingest>(*order, *time, log, clock, IngestOptions{});
+    ingest = std::make_unique<Ingest>(*order, *time, log, clock, std::move(options));
   }
   void send(const std::string& run, uint64_t records = 1) {
     ingest->on_write(peer, std::exchange(sequence, sequence + records), run, {});
@@ -152,6 +152,18 @@ TEST_F(IngestTest, SaysThatTheOutcomeIsUnknownOfWhatWasBeingWrittenWhenTheLogFai
   EXPECT_EQ(peer->nacks[0].last, 2u);
   EXPECT_TRUE(peer->nacks[0].retryable);
   EXPECT_EQ(peer->nacks[1].reason, NackReason::read_only);  // never taken: free to go elsewhere
+}
+
+TEST_F(IngestTest, BoundsWhatIsOpenWithinOneFrameTooAndTakesRepeatsOfIt) {
+  start(net::TimeSource::writer, {.open_max = 2});
+  send(prewrite(10) + prewrite(11) + prewrite(12), 3);
+  ASSERT_THAT(peer->nacks, SizeIs(1));
+  EXPECT_EQ(peer->nacks[0].first, 3u);
+  EXPECT_EQ(peer->nacks[0].reason, NackReason::no_space);
+  EXPECT_TRUE(peer->nacks[0].retryable);
+  EXPECT_THAT(log.kinds(), ElementsAre(RecordKind::prewrite, RecordKind::prewrite));
+  send(prewrite(11));
+  EXPECT_THAT(peer->nacks, SizeIs(1));
 }
 
 TEST_F(IngestTest, RefusesInWriterTimeWhatIsFarAboveTheClockNamingBothAndTakesWhatIsPast) {

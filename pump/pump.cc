@@ -127,9 +127,10 @@ absl::Status Pump::serve() {
   server.address = options_.addr;
   server.connections_max = net::connections_within(net::raise_file_limit(), server.connections_max);
   server.connections_per_address_max = static_cast<unsigned>(options_.connections_per_address_max);
-  SLUICE_ASSIGN_OR_RETURN(server_,
+  SLUICE_ASSIGN_OR_RETURN(auto listening,
                           net::Server::listen(std::move(server), loop_, this, routes(),
                                               {.budget = &memory_.budget, .uses = PumpMemory::receive_uses()}));
+  loop_.run_and_wait([&] { server_ = std::move(listening); });  // the loop reads it
   state_since_ = clock_.wall_now();
   const std::string given = options_.advertise_addr.empty() ? options_.addr : options_.advertise_addr;
   const std::string host = given.substr(0, given.rfind(':'));
@@ -157,7 +158,7 @@ void Pump::log_started() const {
 }
 
 void Pump::tick() {
-  memory_.measure(order_->sorter().open_count(), order_->sorter().pending_count(), order_->index().size());
+  memory_.measure(order_->sorter().unfinished_count(), order_->sorter().pending_count(), order_->index().size());
   examine_health();
   ask_before_first_pull();
   if (pulls_->count() > 0) order_->refresh();

@@ -95,6 +95,9 @@ class Sorter {
   // complete don't count: they have no ack.
   [[nodiscard]] bool nothing_admitted_is_open() const;
   [[nodiscard]] size_t open_count() const { return open_.size(); }
+  // Admitted and not yet ended durably: the open ones, those on their way to the disk, those whose end is.
+  [[nodiscard]] size_t unfinished_count() const { return transactions_.size(); }
+  [[nodiscard]] bool is_unfinished(StartTs start) const { return transactions_.contains(start.value); }
   [[nodiscard]] size_t pending_count() const { return pending_.size(); }
   [[nodiscard]] const SorterCounters& counters() const { return counters_; }
 
