@@ -1,6 +1,7 @@
 #include "drainer/drainer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include "drainer/durable_file.h"
 #include "drainer/schema/ddl_history.h"
 #include "drainer/translator/table_filter.h"
+#include "net/tidb/binlog.pb.h"
 
 namespace sluice::drainer {
 namespace {
@@ -35,6 +37,17 @@ absl::StatusOr<TableFilter> make_filter(const DrainerConfig& config) {
                             .ignore_tables = table_names(config.ignore_tables),
                             .do_schemas = config.do_schemas,
                             .do_tables = table_names(config.do_tables)});
+}
+
+// Of texts that complete() has checked.
+std::set<CommitTs> commit_ts_set(const StringList& texts) {
+  std::set<CommitTs> all;
+  for (const std::string& text : texts) {
+    uint64_t value = 0;
+    (void)std::from_chars(text.data(), text.data() + text.size(), value);
+    all.insert(CommitTs(value));
+  }
+  return all;
 }
 
 // A file that isn't there is a wrong command line, which no restart heals.
@@ -95,7 +108,8 @@ Drainer::Drainer(DrainerConfig config, SinkFactory factory, DataDir data_dir, Ch
       schema_(std::move(schema)),
       translator_(std::move(translator)),
       pool_({.total_bytes = config_.pull_buffer_bytes, .sources = config_.pumps.size()}),
-      inbox_(config_.pumps.size()) {}
+      inbox_(config_.pumps.size()),
+      ignored_(commit_ts_set(config_.ignore_txns)) {}
 
 Drainer::~Drainer() {
   request_stop();
@@ -214,6 +228,8 @@ absl::Status Drainer::make_pipeline(const SinkFacts& facts) {
 }
 
 absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const PulledTransaction& pulled) {
+  SLUICE_ASSIGN_OR_RETURN(const bool leave_out, ignored(pulled));
+  if (leave_out) return nullptr;
   if (pulled.format != PayloadFormat::tidb)
     return absl::FailedPreconditionError(fmt::format(
         "commit ts {} (start ts {}) has payload format {}, which this version doesn't decode: use a newer drainer",
@@ -229,6 +245,25 @@ absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const Pull
     spdlog::debug("skipped commit_ts={} reason={}", pulled.commit_ts, to_string(translation.skipped));
   }
   return nullptr;
+}
+
+// A DDL can't be passed so: the rows after it need the schema that it makes. One whose payload doesn't decode can't be
+// told from rows, and is left out.
+absl::StatusOr<bool> Drainer::ignored(const PulledTransaction& pulled) {
+  if (!ignored_.contains(pulled.commit_ts)) return false;
+  const std::lock_guard lock(mutex_);
+  ignored_met_.insert(pulled.commit_ts);
+  binlog::Binlog binlog;
+  if (pulled.format == PayloadFormat::tidb && pulled.payload && binlog.ParseFromString(*pulled.payload) &&
+      (binlog.ddl_job_id() > 0 || !binlog.ddl_query().empty()))
+    return absl::InvalidArgumentError(fmt::format(
+        "--ignore-txn-commit-ts names commit ts {}, which is a DDL: take it out of that list, and name it in "
+        "--ddl-skip if the DDL must not run downstream",
+        pulled.commit_ts));
+  spdlog::warn("transaction left out, as --ignore-txn-commit-ts says commit_ts={} start_ts={} bytes={}",
+               pulled.commit_ts, pulled.start_ts, pulled.payload ? pulled.payload->size() : 0);
+  ++left_out_;
+  return true;
 }
 
 absl::Status Drainer::start_sources(CommitTs start) {
@@ -343,10 +378,17 @@ net::HttpResponse Drainer::change_state(const net::HttpRequest& request) {
 // One line for machines; the text of an error follows it as the last line (exit codes' contract).
 void Drainer::log_summary(const absl::Status& status, std::chrono::steady_clock::duration took) {
   PipelineStatus p;
+  std::set<CommitTs> not_met = ignored_;
+  uint64_t left_out = 0;
   {
     const std::lock_guard lock(mutex_);
     if (pipeline_) p = pipeline_->status();
+    left_out = left_out_;
+    for (const CommitTs ts : ignored_met_) not_met.erase(ts);
   }
+  if (!ignored_.empty()) spdlog::warn("transactions left out by --ignore-txn-commit-ts: {}", left_out);
+  for (const CommitTs ts : not_met)
+    spdlog::warn("--ignore-txn-commit-ts names commit ts {}, which didn't come in this run", ts);
   spdlog::info(
       "drainer finished transactions={} rows={} ddls={} bytes={} seconds={:.3f} resolved_ts={} position={} exit={}",
       p.transactions, p.rows(), p.ddls, p.payload_bytes, std::chrono::duration<double>(took).count(), p.resolved,

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -71,6 +72,8 @@ class Drainer {
   [[nodiscard]] absl::Status make_pipeline(const SinkFacts& facts);
   [[nodiscard]] absl::Status remember(const std::vector<SourceProgress>& progress);
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const Transaction>> translate(const PulledTransaction& pulled);
+  // Whether it was named to be left out; its payload need not decode.
+  [[nodiscard]] absl::StatusOr<bool> ignored(const PulledTransaction& pulled);
   // On the loop's thread.
   [[nodiscard]] absl::Status start_sources(CommitTs start);
   [[nodiscard]] absl::StatusOr<PumpAdmission> admit(size_t source, const net::Welcome& welcome);
@@ -96,11 +99,15 @@ class Drainer {
   DrainerMetrics metrics_;
   std::atomic<uint64_t> ddls_left_out_{0};  // before the sink: jobs of the source cluster alone
 
+  const std::set<CommitTs> ignored_;  // --ignore-txn-commit-ts
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::unique_ptr<Sink> sink_;
   std::unique_ptr<Pipeline> pipeline_;   // set once, under mutex_
   std::optional<absl::Status> outcome_;  // of the merge thread
+  std::set<CommitTs> ignored_met_;       // of ignored_: came in this run
+  uint64_t left_out_ = 0;                // of ignored_met_: all but a DDL
   std::string waits_before_start_;       // for which pump, before there is a pipeline
 
   net::EventLoop loop_{"drainer-net"};

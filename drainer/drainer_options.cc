@@ -23,7 +23,7 @@ struct Unsupported {
   std::string checkpoint_type, checkpoint_schema = "tidb_binlog", checkpoint_table = "checkpoint",
                                checkpoint_host = "127.0.0.1", checkpoint_user = "root", checkpoint_password,
                                checkpoint_encrypted;
-  StringList cert_allowed_cn, to_cert_allowed_cn, ignore_txns;
+  StringList cert_allowed_cn, to_cert_allowed_cn;
   TableRows params, migrate_rules, filter_rules, checkpoint_security;
   uint64_t detect_interval = 5, metrics_interval = 15, txn_batch = 20, worker_count = 16, channel_id = 0,
            relay_bytes = 10485760, sync_mode = 0, retention_days = 0, kafka_messages = 1024,
@@ -121,6 +121,10 @@ void add_syncer_options(std::vector<Option>& o, DrainerConfig& c) {
                .flag = "",
                .field = &c.do_tables,
                .help = "if given, only these tables: db-name, tbl-name"});
+  o.push_back({.key = "syncer.ignore-txn-commit-ts",
+               .flag = "ignore-txn-commit-ts",
+               .field = &c.ignore_txns,
+               .help = "commit ts of transactions to leave out without decoding them, comma-separated; not of DDLs"});
   o.push_back({.key = "syncer.to.host", .flag = "to-host", .field = &c.to.host, .help = "downstream server"});
   o.push_back(
       {.key = "syncer.to.port", .flag = "to-port", .field = &c.to.port, .help = "its port", .min = 1, .max = 65535});
@@ -175,10 +179,6 @@ void add_unsupported_syncer(std::vector<Option>& o, Unsupported& u) {
                      .flag = "",
                      .field = &u.sql_mode,
                      .help = "mode of DDL parsing and of downstream sessions"}));
-  o.push_back(later({.key = "syncer.ignore-txn-commit-ts",
-                     .flag = "",
-                     .field = &u.ignore_txns,
-                     .help = "transactions not replicated"}));
   o.push_back(later({.key = "syncer.txn-batch",
                      .flag = "txn-batch",
                      .field = &u.txn_batch,
@@ -330,15 +330,22 @@ absl::Status check_pumps(const StringList& pumps) {
   return absl::OkStatus();
 }
 
+absl::Status check_commit_ts(std::string_view flag, const StringList& list) {
+  for (const std::string& ts : list) {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(ts.data(), ts.data() + ts.size(), value);
+    if (error != std::errc() || end != ts.data() + ts.size() || value == 0)
+      return absl::InvalidArgumentError(fmt::format("{} has `{}`; accepted: commit ts, comma-separated", flag, ts));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status check_downstream(const DrainerConfig& config) {
   if (config.dest_db_type == "kafka" || config.dest_db_type == "oracle")
     return absl::InvalidArgumentError(
         fmt::format("--dest-db-type {} is not supported yet; accepted: mysql, tidb, file", config.dest_db_type));
-  for (const std::string& ts : config.ddl_skip) {
-    uint64_t value = 0;
-    if (std::from_chars(ts.data(), ts.data() + ts.size(), value).ptr != ts.data() + ts.size() || value == 0)
-      return absl::InvalidArgumentError(fmt::format("--ddl-skip has `{}`; accepted: commit ts, comma-separated", ts));
-  }
+  SLUICE_RETURN_IF_ERROR(check_commit_ts("--ddl-skip", config.ddl_skip));
+  SLUICE_RETURN_IF_ERROR(check_commit_ts("--ignore-txn-commit-ts", config.ignore_txns));
   if (config.schema_history.empty())
     return absl::InvalidArgumentError(
         "--schema-history is missing: save TiDB's schema history with `curl http://TIDB:10080/ddl/history > FILE` and "

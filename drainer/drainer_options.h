@@ -31,6 +31,7 @@ struct DrainerConfig {
   uint64_t until = 0;  // 0: never ends by itself
   std::string schema_history;
   StringList ddl_skip;
+  StringList ignore_txns;  // commit ts; complete() checks that each is one
   std::string dest_db_type = "mysql";
   DownstreamConfig to;
   uint64_t pull_buffer_bytes = 64u << 20;

@@ -87,6 +87,18 @@ TEST_F(DrainerOptions, NamesMissingHistoryAndHowToGetIt) {
   EXPECT_THAT(error({"--pumps=a:1", "--schema-history=h", "--ddl-skip=12,x"}), HasSubstr("`x`"));
 }
 
+TEST_F(DrainerOptions, TakesTransactionsToLeaveOutAsFlagAndInAConfigFile) {
+  ASSERT_TRUE(parse({"--pumps=a:1", "--schema-history=h", "--ignore-txn-commit-ts=5,7"}).ok());
+  EXPECT_EQ(config.ignore_txns, (StringList{"5", "7"}));
+  const absl::Status status = toml("[syncer]\nignore-txn-commit-ts = [8, 9]");
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.ignore_txns, (StringList{"8", "9"}));
+  for (const char* bad : {"x", "0", "7x", "99999999999999999999"})
+    EXPECT_THAT(error({"--pumps=a:1", "--schema-history=h", fmt::format("--ignore-txn-commit-ts={}", bad)}),
+                HasSubstr("--ignore-txn-commit-ts has"))
+        << bad;
+}
+
 TEST(DrainerOptionsPage, IsUpToDate) {
   DrainerConfig config;
   std::ifstream file(SLUICE_SOURCE_DIR "/docs/config/drainer.md");

@@ -251,6 +251,34 @@ TEST_F(DrainerTest, NamesThePayloadThatDoesNotDecodeAndKeepsThePositionBelowIt) 
   EXPECT_LT(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
 }
 
+TEST_F(DrainerTest, LeavesOutANamedTransactionThatDoesNotDecodeAndMovesThePositionOverIt) {
+  start_pumps(1);
+  pumps[0]->data(50, "\xff\xff not a binlog");
+  pumps[0]->resolved(60);
+  config.until = 50;
+  config.ignore_txns = {"50", "55"};
+  const absl::Status status = run();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(sink->submitted().empty());
+  EXPECT_EQ(drainer->snapshot().pipeline.skipped, 1u);
+  EXPECT_GE(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
+}
+
+TEST_F(DrainerTest, RefusesToLeaveOutADdlAsATransaction) {
+  start_pumps(1);
+  binlog::Binlog ddl;
+  ddl.set_tp(binlog::Prewrite);
+  ddl.set_start_ts(49);
+  ddl.set_ddl_job_id(7);
+  ddl.set_ddl_query("CREATE TABLE t (a INT)");
+  pumps[0]->data(50, ddl.SerializeAsString());
+  pumps[0]->resolved(60);
+  config.until = 60;
+  config.ignore_txns = {"50"};
+  EXPECT_THAT(error(), AllOf(HasSubstr("commit ts 50"), HasSubstr("is a DDL"), HasSubstr("--ddl-skip")));
+  EXPECT_LT(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
+}
+
 TEST_F(DrainerTest, RefusesAFolderThatAnotherDrainerUses) {
   start_pumps(1);
   ASSERT_TRUE(create().ok());
