@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "base/status.h"
-#include "drainer/durable_file.h"
+#include "host/durable_file.h"
 
 namespace sluice::drainer {
 namespace {
@@ -46,7 +46,7 @@ absl::StatusOr<Savepoint> decode_savepoint(std::string_view text, std::string_vi
 
 absl::StatusOr<Checkpoint> Checkpoint::open(std::string data_dir) {
   std::string path = data_dir + "/savepoint";
-  SLUICE_ASSIGN_OR_RETURN(const auto text, read_small_file(path));
+  SLUICE_ASSIGN_OR_RETURN(const auto text, host::read_small_file(path));
   if (!text) return Checkpoint(std::move(path), Savepoint());
   SLUICE_ASSIGN_OR_RETURN(const Savepoint savepoint, decode_savepoint(*text, path));
   return Checkpoint(std::move(path), savepoint);
@@ -56,7 +56,7 @@ absl::Status Checkpoint::save(const Savepoint& savepoint) {
   SLUICE_ASSERT(savepoint.commit_ts >= saved_.commit_ts, "ts={} saved={}", savepoint.commit_ts,
                 saved_.commit_ts);  // INV-7
   if (savepoint == saved_) return absl::OkStatus();
-  SLUICE_RETURN_IF_ERROR(annotate(replace_file_durably(path_, encode_savepoint(savepoint)), "checkpoint"));
+  SLUICE_RETURN_IF_ERROR(annotate(host::replace_file(path_, encode_savepoint(savepoint), 0644), "checkpoint"));
   saved_ = savepoint;
   return absl::OkStatus();
 }

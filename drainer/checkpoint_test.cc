@@ -40,7 +40,7 @@ TEST_F(CheckpointTest, ComesBackAsSaved) {
   ASSERT_TRUE(checkpoint.save(savepoint).ok());
   EXPECT_EQ(content(), "consistent = true\ncommitTS = 470678108321087489\nschema-version = 92\n");
   EXPECT_EQ(Checkpoint::open(folder)->saved(), savepoint);
-  EXPECT_FALSE(std::filesystem::exists(folder + "/savepoint.tmp"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/savepoint.new"));
 }
 
 TEST_F(CheckpointTest, ReadsTheFileOfTheGoDrainer) {
@@ -50,7 +50,7 @@ TEST_F(CheckpointTest, ReadsTheFileOfTheGoDrainer) {
 
 TEST_F(CheckpointTest, IgnoresWhatACrashLeftOfANewOne) {
   write("commitTS = 7\n");
-  std::ofstream(folder + "/savepoint.tmp") << "commitTS = 9";
+  std::ofstream(folder + "/savepoint.new") << "commitTS = 9";
   EXPECT_EQ(Checkpoint::open(folder)->saved().commit_ts, CommitTs(7));
 }
 

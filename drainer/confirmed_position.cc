@@ -5,7 +5,7 @@
 
 #include "base/options.h"
 #include "base/status.h"
-#include "drainer/durable_file.h"
+#include "host/durable_file.h"
 
 namespace sluice::drainer {
 
@@ -35,7 +35,7 @@ std::string confirmed_position_path(const std::string& data_dir) {
 absl::StatusOr<CommitTs> read_confirmed_position(const std::string& data_dir, uint64_t cluster_id,
                                                  const std::string& downstream) {
   const std::string path = confirmed_position_path(data_dir);
-  SLUICE_ASSIGN_OR_RETURN(const auto text, read_small_file(path));
+  SLUICE_ASSIGN_OR_RETURN(const auto text, host::read_small_file(path));
   if (!text) return CommitTs();
   SLUICE_ASSIGN_OR_RETURN(const ConfirmedPosition kept, decode_confirmed_position(*text, path));
   if (kept.cluster_id == cluster_id && kept.downstream == downstream) return kept.commit_ts;

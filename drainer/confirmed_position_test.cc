@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
-#include "drainer/durable_file.h"
+#include "host/durable_file.h"
 
 namespace sluice::drainer {
 namespace {
@@ -22,7 +22,7 @@ struct ConfirmedPositionTest : testing::Test {
     std::filesystem::create_directories(folder);
   }
   ~ConfirmedPositionTest() override { std::filesystem::remove_all(folder); }
-  void keep(const std::string& text) { ASSERT_TRUE(replace_file_durably(confirmed_position_path(folder), text).ok()); }
+  void keep(const std::string& text) { ASSERT_TRUE(host::replace_file(confirmed_position_path(folder), text).ok()); }
 };
 
 // The worked example of docs/formats/drainer-files.md.

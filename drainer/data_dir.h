@@ -2,23 +2,23 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include <absl/status/statusor.h>
+
+#include "host/folder_lock.h"
 
 namespace sluice::drainer {
 
 class DataDir {
  public:
   // Makes the folder if needed.
-  // Errors:   UNAVAILABLE when it can't be made or written, ALREADY_EXISTS when another drainer uses it.
+  // Errors:   UNAVAILABLE when it can't be made or written, or another drainer uses it.
   [[nodiscard]] static absl::StatusOr<DataDir> open(const std::string& path);
-  DataDir(DataDir&& other) noexcept;
-  DataDir& operator=(DataDir&&) = delete;
-  ~DataDir();
 
  private:
-  explicit DataDir(int lock) : lock_(lock) {}
-  int lock_;
+  explicit DataDir(host::FolderLock lock) : lock_(std::move(lock)) {}
+  host::FolderLock lock_;
 };
 
 }  // namespace sluice::drainer

@@ -10,9 +10,9 @@
 #include "base/exit_code.h"
 #include "base/status.h"
 #include "drainer/cluster_probe.h"
-#include "drainer/durable_file.h"
 #include "drainer/schema/ddl_history.h"
 #include "drainer/translator/table_filter.h"
+#include "host/durable_file.h"
 #include "net/tidb/binlog.pb.h"
 
 namespace sluice::drainer {
@@ -83,7 +83,7 @@ absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, S
 
   SLUICE_ASSIGN_OR_RETURN(DataDir data_dir, DataDir::open(config.data_dir));
   SLUICE_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.data_dir));
-  SLUICE_ASSIGN_OR_RETURN(const auto kept, read_small_file(roster_path(config)));
+  SLUICE_ASSIGN_OR_RETURN(const auto kept, host::read_small_file(roster_path(config)));
   SLUICE_ASSIGN_OR_RETURN(PumpRoster roster, PumpRoster::parse(kept, config.pumps, roster_path(config)));
   // The position isn't known yet; with the largest one only pumps that never ended are missed.
   SLUICE_RETURN_IF_ERROR(roster.check(CommitTs(~uint64_t{0})));
@@ -311,7 +311,7 @@ absl::StatusOr<PumpAdmission> Drainer::admit(size_t source, const net::Welcome& 
 }
 
 absl::Status Drainer::keep_roster() {
-  return roster_.take_changed() ? replace_file_durably(roster_path(config_), roster_.text()) : absl::OkStatus();
+  return roster_.take_changed() ? host::replace_file(roster_path(config_), roster_.text(), 0644) : absl::OkStatus();
 }
 
 absl::Status Drainer::remember(const std::vector<SourceProgress>& progress) {

@@ -283,7 +283,7 @@ TEST_F(DrainerTest, RefusesAFolderThatAnotherDrainerUses) {
   start_pumps(1);
   ASSERT_TRUE(create().ok());
   const auto second = Drainer::create(config);
-  EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(message_of(second.status())), HasSubstr("in use by another drainer"));
 }
 

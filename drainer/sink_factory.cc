@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "drainer/confirmed_position.h"
-#include "drainer/durable_file.h"
 #include "drainer/sinks/file/file_sink.h"
 #include "drainer/sinks/mysql/mysql_sink.h"
+#include "host/durable_file.h"
 
 namespace sluice::drainer {
 namespace {
@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Sink>> make_mysql_sink(const DrainerConfig& confi
                           read_confirmed_position(config.data_dir, cluster_id, downstream));
   options.progress.confirmed_place = path;
   options.keep_confirmed = [path, cluster_id, downstream](CommitTs commit_ts) {
-    const absl::Status kept = replace_file_durably(
+    const absl::Status kept = host::replace_file(
         path, encode_confirmed_position({.cluster_id = cluster_id, .downstream = downstream, .commit_ts = commit_ts}));
     if (!kept.ok()) spdlog::warn("can't keep the downstream's position: {}", message_of(kept));
   };

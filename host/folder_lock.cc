@@ -17,7 +17,7 @@ absl::StatusOr<FolderLock> FolderLock::take(const std::filesystem::path& folder,
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return FolderLock(std::move(lock));
   if (errno != EWOULDBLOCK)
     return absl::UnavailableError(fmt::format("lock {}: {}", file.string(), std::strerror(errno)));
-  return absl::UnavailableError(fmt::format("folder {} is in use by another {}; stop it, or give another {}",
+  return absl::UnavailableError(fmt::format("data folder {} is in use by another {}; stop it, or give another {}",
                                             folder.string(), options.holder, options.option));
 }
 

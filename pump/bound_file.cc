@@ -12,7 +12,7 @@
 #include "base/checksum.h"
 #include "base/logging.h"
 #include "base/status.h"
-#include "pump/durable_file.h"
+#include "host/durable_file.h"
 
 namespace sluice::pump {
 namespace {
@@ -80,15 +80,14 @@ absl::StatusOr<BoundEntry> decode_bound(std::string_view block) {
 }
 
 absl::StatusOr<std::unique_ptr<BoundFile>> BoundFile::open(const std::filesystem::path& file) {
-  const absl::StatusOr<std::string> text = read_small_file(file);
-  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
+  SLUICE_ASSIGN_OR_RETURN(const std::optional<std::string> text, host::read_small_file(file));
   BoundEntry last;
-  if (text.ok()) {
+  if (text) {
     SLUICE_ASSIGN_OR_RETURN(last, newest_entry(file, *text));
   }
   // Both blocks are written before use, so that overwriting one allocates nothing.
-  if (!text.ok() || text->size() != 2 * kBoundBlockBytes)
-    SLUICE_RETURN_IF_ERROR(replace_file(file, encode_bound(last) + encode_bound(last)));
+  if (!text || text->size() != 2 * kBoundBlockBytes)
+    SLUICE_RETURN_IF_ERROR(host::replace_file(file, encode_bound(last) + encode_bound(last)));
   const int fd = ::open(file.c_str(), O_WRONLY | O_DSYNC | O_CLOEXEC);
   if (fd < 0) return absl::UnavailableError(fmt::format("open {}: {}", file.string(), std::strerror(errno)));
   return std::unique_ptr<BoundFile>(new BoundFile(file, fd, last));

@@ -1,19 +1,16 @@
 #include "pump/data_folder.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstring>
 #include <random>
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/logging.h"
 #include "base/status.h"
-#include "pump/durable_file.h"
+#include "host/durable_file.h"
 #include "storage/disk.h"
 
 namespace sluice::pump {
@@ -43,19 +40,6 @@ absl::StatusOr<std::string_view> take_line(std::string_view& text, std::string_v
   const std::string_view line = text.substr(key.size(), end - key.size());
   text.remove_prefix(end + 1);
   return line;
-}
-
-absl::StatusOr<int> lock_folder(const std::filesystem::path& dir) {
-  const std::filesystem::path file = dir / ".lock";
-  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0) return absl::UnavailableError(fmt::format("open {}: {}", file.string(), std::strerror(errno)));
-  if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
-  const int error = errno;
-  ::close(lock);
-  if (error != EWOULDBLOCK)
-    return absl::UnavailableError(fmt::format("lock {}: {}", file.string(), std::strerror(error)));
-  return absl::UnavailableError(
-      fmt::format("data folder {} is in use by another pump; stop it, or give another --data-dir", dir.string()));
 }
 
 // The Go Pump's value log and metadata store.
@@ -145,20 +129,15 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::open(const DataFolderOpt
         annotate(disk->create_dir(options.dir), fmt::format("cannot make data folder {}", options.dir.string())));
   }
   SLUICE_RETURN_IF_ERROR(refuse_foreign(options.dir));
-  SLUICE_ASSIGN_OR_RETURN(const int lock, lock_folder(options.dir));
-  std::unique_ptr<DataFolder> folder(new DataFolder(options.dir, lock));
+  SLUICE_ASSIGN_OR_RETURN(host::FolderLock lock, host::FolderLock::take(options.dir, {.holder = "pump"}));
+  std::unique_ptr<DataFolder> folder(new DataFolder(options.dir, std::move(lock)));
   SLUICE_RETURN_IF_ERROR(annotate(folder->load_or_make(options), fmt::format("data folder {}", options.dir.string())));
   return folder;
 }
 
-DataFolder::~DataFolder() {
-  ::close(lock_);
-}
-
 absl::Status DataFolder::load_or_make(const DataFolderOptions& options) {
-  const absl::StatusOr<std::string> text = read_small_file(dir_ / "META");
-  if (text.ok()) return load(*text, options);
-  if (!absl::IsNotFound(text.status())) return text.status();
+  SLUICE_ASSIGN_OR_RETURN(const auto text, host::read_small_file(dir_ / "META"));
+  if (text) return load(*text, options);
   std::error_code ignored;  // an unreadable log folder fails when the log opens it
   if (std::filesystem::exists(log_dir(), ignored))
     return absl::DataLossError("there is a log but no META, which names its cluster; restore META from a backup");
@@ -166,7 +145,7 @@ absl::Status DataFolder::load_or_make(const DataFolderOptions& options) {
   meta_ = {.cluster_id = options.cluster_id != 0 ? options.cluster_id : make_cluster_id(),
            .time = options.time,
            .node_id = std::move(node_id)};
-  return replace_file(dir_ / "META", encode_meta(meta_));
+  return host::replace_file(dir_ / "META", encode_meta(meta_));
 }
 
 absl::Status DataFolder::load(std::string_view text, const DataFolderOptions& options) {
@@ -185,18 +164,17 @@ absl::Status DataFolder::load(std::string_view text, const DataFolderOptions& op
   if (wanted == meta_) return absl::OkStatus();
   if (wanted.node_id != meta_.node_id) spdlog::warn("node id changes before={} now={}", meta_.node_id, wanted.node_id);
   meta_ = std::move(wanted);
-  return replace_file(dir_ / "META", encode_meta(meta_));
+  return host::replace_file(dir_ / "META", encode_meta(meta_));
 }
 
 // `.node` is the folder's name, as in a Go Pump's folder; then META's, then the option, then host name and port, which
 // is kept in `.node`. A name that the folder has isn't changed by an option that comes or goes.
 absl::StatusOr<std::string> DataFolder::choose_node_id(const DataFolderOptions& options) const {
   std::string id = meta_.node_id;
-  if (const absl::StatusOr<std::string> kept = read_small_file(dir_ / ".node"); kept.ok()) {
+  SLUICE_ASSIGN_OR_RETURN(const auto kept, host::read_small_file(dir_ / ".node"));
+  if (kept) {
     id = trimmed(*kept);
     SLUICE_RETURN_IF_ERROR(annotate(check_node_id(id), (dir_ / ".node").string()));
-  } else if (!absl::IsNotFound(kept.status())) {
-    return kept.status();
   }
   if (!id.empty()) {
     if (options.node_id.empty() || options.node_id == id) return id;
@@ -212,7 +190,7 @@ absl::StatusOr<std::string> DataFolder::choose_node_id(const DataFolderOptions& 
   char host[256] = "localhost";
   if (::gethostname(host, sizeof host - 1) != 0) std::strcpy(host, "localhost");
   id = fmt::format("{}:{}", host, options.port);
-  SLUICE_RETURN_IF_ERROR(replace_file(dir_ / ".node", id));
+  SLUICE_RETURN_IF_ERROR(host::replace_file(dir_ / ".node", id));
   return id;
 }
 
@@ -223,7 +201,7 @@ absl::Status DataFolder::decide_time(net::TimeSource time) {
         fmt::format("this pump's time source is {}, not {}", to_string(meta_.time), to_string(time)));
   Meta wanted = meta_;
   wanted.time = time;
-  SLUICE_RETURN_IF_ERROR(replace_file(dir_ / "META", encode_meta(wanted)));
+  SLUICE_RETURN_IF_ERROR(host::replace_file(dir_ / "META", encode_meta(wanted)));
   meta_ = std::move(wanted);
   return absl::OkStatus();
 }
@@ -235,7 +213,7 @@ absl::Status DataFolder::name_log(uint64_t birth_id) {
         fmt::format("META names the log {:016x}, this is {:016x}", meta_.log_birth_id, birth_id));
   Meta wanted = meta_;
   wanted.log_birth_id = birth_id;
-  SLUICE_RETURN_IF_ERROR(replace_file(dir_ / "META", encode_meta(wanted)));
+  SLUICE_RETURN_IF_ERROR(host::replace_file(dir_ / "META", encode_meta(wanted)));
   meta_ = std::move(wanted);
   return absl::OkStatus();
 }

@@ -17,6 +17,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "host/folder_lock.h"
 #include "net/service.h"
 
 namespace sluice::pump {
@@ -48,7 +49,6 @@ struct DataFolderOptions {
 class DataFolder {
  public:
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<DataFolder>> open(const DataFolderOptions& options);
-  ~DataFolder();
   DataFolder(const DataFolder&) = delete;
   DataFolder& operator=(const DataFolder&) = delete;
 
@@ -65,13 +65,13 @@ class DataFolder {
   [[nodiscard]] absl::Status name_log(uint64_t birth_id);
 
  private:
-  DataFolder(std::filesystem::path dir, int lock) : dir_(std::move(dir)), lock_(lock) {}
+  DataFolder(std::filesystem::path dir, host::FolderLock lock) : dir_(std::move(dir)), lock_(std::move(lock)) {}
   [[nodiscard]] absl::Status load_or_make(const DataFolderOptions& options);
   [[nodiscard]] absl::Status load(std::string_view text, const DataFolderOptions& options);
   [[nodiscard]] absl::StatusOr<std::string> choose_node_id(const DataFolderOptions& options) const;
 
   const std::filesystem::path dir_;
-  const int lock_;
+  const host::FolderLock lock_;
   Meta meta_;
 };
 

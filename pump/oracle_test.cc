@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/status.h"
-#include "pump/durable_file.h"
 
 namespace sluice::pump {
 namespace {

@@ -30,8 +30,8 @@ class Disk;  // storage/disk.h: open_disk() for io_uring or pwritev2; storage/si
 class Log {
  public:
   // Replays every durable record, in log order, before it returns. DATA_LOSS: acked bytes are damaged or gone, or
-  // the log isn't the one that birth_id names (says which and what to do); FAILED_PRECONDITION: the folder is in use,
-  // of another cluster, or of a newer format.
+  // the log isn't the one that birth_id names (says which and what to do); UNAVAILABLE: the folder is in use;
+  // FAILED_PRECONDITION: it is of another cluster, or of a newer format.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Log>> open(LogOptions options, Disk& disk, LogListener& listener,
                                                                  const Replay& replay);
   virtual ~Log() = default;

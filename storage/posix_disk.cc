@@ -124,7 +124,7 @@ class PosixDisk final : public Disk {
     while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK && errno != EINTR) return from_errno(errno, "lock", path);
       if (std::chrono::steady_clock::now() >= give_up)
-        return absl::FailedPreconditionError(fmt::format(
+        return absl::UnavailableError(fmt::format(
             "{} is in use by another pump; stop that one, or give this one its own data folder", dir.string()));
       std::this_thread::sleep_for(kLockRetryEvery);
     }

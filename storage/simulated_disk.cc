@@ -251,7 +251,7 @@ void SimulatedDisk::erase(const fs::path& file) {
 absl::StatusOr<std::unique_ptr<DiskLock>> SimulatedDisk::lock(const fs::path& dir) {
   const std::lock_guard lock(mutex_);
   if (!locked_.insert(dir).second)
-    return absl::FailedPreconditionError(fmt::format("{} is in use by another pump", dir.string()));
+    return absl::UnavailableError(fmt::format("{} is in use by another pump", dir.string()));
   return std::make_unique<SimulatedLock>(*this, dir);
 }
 
