@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include <unistd.h>
@@ -310,6 +311,25 @@ void add_unsupported_downstream(std::vector<Option>& o, Unsupported& u) {
                      .help = "TLS to its server"}));
 }
 
+// Keys that tune machinery which isn't there: any value is taken and warned about, since without effect it loses
+// nothing.
+void mark_without_effect(std::vector<Option>& options) {
+  constexpr std::string_view kWhole = "each transaction is applied whole, in commit order";
+  const std::map<std::string_view, std::string_view> why = {
+      {"detect-interval", "the pumps are those of --pumps"},
+      {"metrics-interval", "metrics are scraped: GET /metrics"},
+      {"syncer.txn-batch", kWhole},
+      {"syncer.worker-count", kWhole},
+      {"syncer.enable-dispatch", kWhole},
+      {"syncer.disable-dispatch", kWhole},
+      {"syncer.enable-detect", kWhole},
+      {"syncer.disable-detect", kWhole},
+      {"syncer.relay.max-file-size", "there is no relay log"},
+  };
+  for (Option& option : options)
+    if (const auto found = why.find(option.key); found != why.end()) option.no_effect = found->second;
+}
+
 absl::Status check_pumps(const StringList& pumps) {
   if (pumps.empty())
     return absl::InvalidArgumentError("--pumps is missing: give every pump's host:port, comma-separated");
@@ -373,6 +393,7 @@ OptionTable drainer_options(DrainerConfig& config) {
   add_unsupported_main(table.options, unsupported);
   add_unsupported_syncer(table.options, unsupported);
   add_unsupported_downstream(table.options, unsupported);
+  mark_without_effect(table.options);
   table.options.push_back(
       {.key = "log-rotate", .flag = "log-rotate", .field = &deprecated.log_rotate, .help = "", .deprecated = true});
   table.options.push_back({.key = "",

@@ -1,5 +1,6 @@
 // The drainer's configuration: every flag and TOML key of TiDB-Binlog's drainer, and ours beside them
-// (docs/config/drainer.md). Keys whose function isn't built yet are known and refused unless they have their default.
+// (docs/config/drainer.md). Keys whose function isn't built yet are known and refused unless they have their default;
+// those that lose nothing without effect are taken with a warning.
 #pragma once
 
 #include <cstdint>

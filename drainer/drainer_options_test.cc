@@ -87,6 +87,19 @@ TEST_F(DrainerOptions, NamesMissingHistoryAndHowToGetIt) {
   EXPECT_THAT(error({"--pumps=a:1", "--schema-history=h", "--ddl-skip=12,x"}), HasSubstr("`x`"));
 }
 
+TEST_F(DrainerOptions, WarnsOfWhatHasNoEffectAndRefusesAllThatChangesTheDataInOneRun) {
+  StringList warnings;
+  const absl::Status tuned = apply_toml(drainer_options(config), "detect-interval = 10\n[syncer]\nworker-count = 8\n",
+                                        "drainer.toml", &warnings);
+  ASSERT_TRUE(tuned.ok()) << tuned;
+  EXPECT_THAT(warnings, testing::UnorderedElementsAre(HasSubstr("`detect-interval` has no effect: "),
+                                                      HasSubstr("`syncer.worker-count` has no effect: ")));
+  EXPECT_TRUE(parse({"--pumps=a:1", "--schema-history=h", "-c", "8", "--txn-batch=100"}).ok());
+  EXPECT_TRUE(parse({"--pumps=a:1", "--schema-history=h", "-c=16", "--disable-detect"}).ok());
+  EXPECT_THAT(error({"--safe-mode", "--sync-ddl=false", "--loopback-control", "-c=8"}),
+              testing::AllOf(HasSubstr("--safe-mode"), HasSubstr("--sync-ddl"), HasSubstr("--loopback-control")));
+}
+
 TEST_F(DrainerOptions, TakesTransactionsToLeaveOutAsFlagAndInAConfigFile) {
   ASSERT_TRUE(parse({"--pumps=a:1", "--schema-history=h", "--ignore-txn-commit-ts=5,7"}).ok());
   EXPECT_EQ(config.ignore_txns, (StringList{"5", "7"}));
