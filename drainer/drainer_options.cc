@@ -387,7 +387,8 @@ OptionTable drainer_options(DrainerConfig& config) {
   static Deprecated deprecated;
   unsupported = Unsupported();
   OptionTable table{.program = "drainer",
-                    .summary = "Merges the binlogs of all pumps into commit order and applies them downstream."};
+                    .summary = "Merges the binlogs of all pumps into commit order and applies them downstream.",
+                    .environment = true};
   add_main_options(table.options, config);
   add_syncer_options(table.options, config);
   add_unsupported_main(table.options, unsupported);

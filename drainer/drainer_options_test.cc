@@ -100,6 +100,17 @@ TEST_F(DrainerOptions, WarnsOfWhatHasNoEffectAndRefusesAllThatChangesTheDataInOn
               testing::AllOf(HasSubstr("--safe-mode"), HasSubstr("--sync-ddl"), HasSubstr("--loopback-control")));
 }
 
+TEST_F(DrainerOptions, TakesTheEnvironmentBelowFlags) {
+  ASSERT_EQ(setenv("DRAINER_DATA_DIR", "from-environment", 1), 0);
+  const absl::Status without = parse({"--pumps=a:1", "--schema-history=h"});
+  const std::string taken = config.data_dir;
+  const absl::Status with = parse({"--pumps=a:1", "--schema-history=h", "--data-dir=from-flag"});
+  unsetenv("DRAINER_DATA_DIR");
+  EXPECT_TRUE(without.ok() && with.ok());
+  EXPECT_EQ(taken, "from-environment");
+  EXPECT_EQ(config.data_dir, "from-flag");
+}
+
 TEST_F(DrainerOptions, TakesTransactionsToLeaveOutAsFlagAndInAConfigFile) {
   ASSERT_TRUE(parse({"--pumps=a:1", "--schema-history=h", "--ignore-txn-commit-ts=5,7"}).ok());
   EXPECT_EQ(config.ignore_txns, (StringList{"5", "7"}));
