@@ -334,11 +334,14 @@ DrainerSnapshot Drainer::snapshot_on_loop() const {
                            .pumps = {},
                            .ddls_left_out = ddls_left_out_,
                            .synced = false,
-                           .now = clock_.wall_now()};
+                           .now = clock_.wall_now(),
+                           .hold = {},
+                           .steady_now = clock_.now()};
   {
     const std::lock_guard lock(mutex_);
     if (pipeline_) snapshot.pipeline = pipeline_->status();
     if (sink_) snapshot.ddls_left_out += sink_->ddls_left_out();
+    if (sink_) snapshot.hold = sink_->hold();
   }
   for (const auto& source : sources_) snapshot.pumps.push_back(source->status());
   snapshot.synced = snapshot.ready() &&

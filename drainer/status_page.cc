@@ -8,6 +8,9 @@
 namespace sluice::drainer {
 namespace {
 
+// A moment is no trouble: every statement waits for its answer.
+constexpr std::chrono::seconds kHoldIsTrouble{1};
+
 uint64_t position_of(const PullSourceStatus& pump) {
   return std::max(pump.received.value, pump.resolved.value);
 }
@@ -36,11 +39,18 @@ std::string json_text(std::string_view text) {
 
 double DrainerSnapshot::lag_seconds() const {
   const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
-  const auto position_ms = static_cast<int64_t>(pipeline.durable.physical_ms());
-  return pipeline.durable.value == 0 ? 0 : static_cast<double>(std::max<int64_t>(0, now_ms - position_ms)) / 1000;
+  // Nothing durable yet: at least as far behind as what waits to become so.
+  const CommitTs position = pipeline.durable.value != 0 ? pipeline.durable : pipeline.submitted;
+  const auto position_ms = static_cast<int64_t>(position.physical_ms());
+  return position.value == 0 ? 0 : static_cast<double>(std::max<int64_t>(0, now_ms - position_ms)) / 1000;
+}
+
+std::chrono::seconds DrainerSnapshot::held_for() const {
+  return hold ? std::chrono::duration_cast<std::chrono::seconds>(steady_now - hold->since) : std::chrono::seconds(0);
 }
 
 bool DrainerSnapshot::ready() const {
+  if (hold && held_for() >= kHoldIsTrouble) return false;
   const bool running = pipeline.state == PipelineState::merging || pipeline.state == PipelineState::waiting;
   return running && !pumps.empty() && std::all_of(pumps.begin(), pumps.end(), [](const auto& p) {
            return p.state == PullState::pulling || p.state == PullState::ended;
@@ -48,7 +58,21 @@ bool DrainerSnapshot::ready() const {
 }
 
 std::string DrainerSnapshot::waits_for() const {
+  if (hold) {
+    const std::string error = hold->error == 0 ? "" : fmt::format(" (error {})", hold->error);
+    return fmt::format("waits for the downstream since {} s: {}{}", held_for().count(), hold->what, error);
+  }
   if (pipeline.state == PipelineState::opening_sink) return "waits for the downstream or for a pump's first word";
+  if (std::string pump = waits_for_pump(); !pump.empty()) return pump;
+  if (ready()) return "";
+  for (const PullSourceStatus& pump : pumps)
+    if (pump.state != PullState::pulling && pump.state != PullState::ended)
+      return fmt::format("pump {} is {}{}", pump.node_id.empty() ? pump.address : pump.node_id, to_string(pump.state),
+                         pump.reason.empty() ? "" : ": " + pump.reason);
+  return fmt::format("the drainer is {}", to_string(pipeline.state));
+}
+
+std::string DrainerSnapshot::waits_for_pump() const {
   if (pipeline.state != PipelineState::waiting || !pipeline.blocker || pipeline.blocker->source >= pumps.size())
     return "";
   const PullSourceStatus& pump = pumps[pipeline.blocker->source];

@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "drainer/pipeline.h"
 #include "drainer/pull_source.h"
+#include "drainer/sinks/sink.h"
 
 namespace sluice::drainer {
 
@@ -20,12 +22,19 @@ struct DrainerSnapshot {
   uint64_t ddls_left_out = 0;  // row-neutral DDLs that the downstream has no counterpart for
   bool synced = false;         // no transaction for synced-check-time
   std::chrono::system_clock::time_point now;
+  std::optional<SinkHold> hold{};                      // what the downstream waits for
+  std::chrono::steady_clock::time_point steady_now{};  // what hold->since is measured against
 
-  // How far the downstream is behind the clock.
+  // How far the downstream is behind the clock; 0 only while it holds all that came.
   [[nodiscard]] double lag_seconds() const;
   [[nodiscard]] bool ready() const;
-  // "waits for pump X at resolved …": one line for a human; empty while nothing is waited for.
+  // "waits for pump X at resolved …": one line for a human. The downstream comes first: while it holds, no pump is what
+  // is waited for. Empty only while it is ready and nothing is waited for.
   [[nodiscard]] std::string waits_for() const;
+
+ private:
+  [[nodiscard]] std::chrono::seconds held_for() const;
+  [[nodiscard]] std::string waits_for_pump() const;
 };
 
 [[nodiscard]] std::string json_text(std::string_view text);  // quoted and escaped

@@ -43,6 +43,40 @@ TEST(StatusPage, NamesWhatTheMergeWaitsFor) {
   EXPECT_FALSE(s.ready());
 }
 
+TEST(StatusPage, IsNotReadyWhileTheDownstreamHoldsAndNamesItBeforeAnyPump) {
+  DrainerSnapshot s = snapshot();
+  s.pipeline.blocker = MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = std::nullopt};
+  s.steady_now = std::chrono::steady_clock::time_point(std::chrono::seconds(100));
+  s.hold = SinkHold{.what = "root@127.0.0.1:3306: read only", .since = s.steady_now, .error = 1290};
+  EXPECT_TRUE(s.ready());  // a moment is no trouble
+  s.hold->since -= std::chrono::seconds(12);
+  EXPECT_FALSE(s.ready());
+  EXPECT_EQ(s.waits_for(), "waits for the downstream since 12 s: root@127.0.0.1:3306: read only (error 1290)");
+  EXPECT_THAT(detailed_status(s), HasSubstr("since 12 s"));
+}
+
+TEST(StatusPage, NeverIsNotReadyWithoutAReason) {
+  DrainerSnapshot s = snapshot();
+  for (const auto state : {PipelineState::opening_sink, PipelineState::flushing, PipelineState::failed}) {
+    s.pipeline.state = state;
+    EXPECT_FALSE(s.ready());
+    EXPECT_NE(s.waits_for(), "") << to_string(state);
+  }
+  s.pipeline.state = PipelineState::merging;
+  s.pumps[0].state = PullState::waiting;
+  s.pumps[0].reason = "connection refused";
+  EXPECT_FALSE(s.ready());
+  EXPECT_EQ(s.waits_for(), "pump pump-2 is waiting: connection refused");
+}
+
+TEST(StatusPage, LagsWhileNothingOfWhatCameIsDurable) {
+  DrainerSnapshot s = snapshot();
+  s.pipeline.submitted = s.pipeline.durable;
+  s.pipeline.durable = CommitTs();
+  s.now = std::chrono::system_clock::time_point(std::chrono::milliseconds(s.pipeline.submitted.physical_ms() + 2500));
+  EXPECT_DOUBLE_EQ(s.lag_seconds(), 2.5);
+}
+
 TEST(StatusPage, MeasuresLagAgainstTheClock) {
   DrainerSnapshot s = snapshot();
   s.now = std::chrono::system_clock::time_point(std::chrono::milliseconds(s.pipeline.durable.physical_ms() + 2500));
