@@ -25,7 +25,7 @@ struct DrainerSnapshot {
   std::optional<SinkHold> hold{};                      // what the downstream waits for
   std::chrono::steady_clock::time_point steady_now{};  // what hold->since is measured against
 
-  // How far the downstream is behind the clock; 0 only while it holds all that came.
+  // How far the downstream is behind the clock; 0 while nothing was submitted yet, too.
   [[nodiscard]] double lag_seconds() const;
   [[nodiscard]] bool ready() const;
   // "waits for pump X at resolved …": one line for a human. The downstream comes first: while it holds, no pump is what
