@@ -17,25 +17,12 @@ def find(name):
     return path
 
 
-class MariaDb:
-    def __init__(self, folder, dies_with_us=True):
-        self.folder, self.port = folder / "mariadb", free_port()
-        self.socket = self.folder / "s.sock"
-        self.user = "root"
-        self.folder.mkdir(parents=True)
-        self.installer = Program("mariadb-install-db", [
-            find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--tmpdir={folder}",
-            "--auth-root-authentication-method=normal", "--skip-test-db"], folder / "mariadb-install.log")
-        self.program = Program("mariadb", [
-            find("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--tmpdir={folder}",
-            f"--port={self.port}",
-            "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder}/m.pid",
-            "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M", "--max-allowed-packet=1G",
-            "--character-set-server=utf8mb4", "--skip-name-resolve"], folder / "mariadb.log", dies_with_us=dies_with_us)
+class PrivateServer:
+    """What MariaDb and MySql share. A subclass sets product, folder, port, socket, user, installer, program and installed()."""
 
     def start(self):
-        if not (self.folder / "mysql").exists() and self.installer.start().wait(120) != 0:
-            raise Failure(f"mariadb-install-db failed:\n{self.installer.tail()}")
+        if not self.installed() and self.installer.start().wait(120) != 0:
+            raise Failure(f"{self.installer.name} failed:\n{self.installer.tail()}")
         self.program.start()
         self.program.wait_ready(self.answers, 60, "it answers queries")
         self.query("create user if not exists root@'127.0.0.1'; grant all on *.* to root@'127.0.0.1' with grant option")
@@ -47,7 +34,7 @@ class MariaDb:
     def query(self, sql):
         done = self._client(sql)
         if done.returncode != 0:
-            raise Failure(f"MariaDB refused {sql!r}: {done.stderr}")
+            raise Failure(f"{self.product} refused {sql!r}: {done.stderr}")
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     def _client(self, sql):
@@ -67,3 +54,25 @@ class MariaDb:
     def kill(self):
         self.installer.kill()
         self.program.kill()
+
+
+class MariaDb(PrivateServer):
+    product = "MariaDB"
+
+    def __init__(self, folder, dies_with_us=True):
+        self.folder, self.port = folder / "mariadb", free_port()
+        self.socket = self.folder / "s.sock"
+        self.user = "root"
+        self.folder.mkdir(parents=True)
+        self.installer = Program("mariadb-install-db", [
+            find("mariadb-install-db"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--tmpdir={folder}",
+            "--auth-root-authentication-method=normal", "--skip-test-db"], folder / "mariadb-install.log")
+        self.program = Program("mariadb", [
+            find("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self.folder}", f"--tmpdir={folder}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder}/m.pid",
+            "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M", "--max-allowed-packet=1G",
+            "--character-set-server=utf8mb4", "--skip-name-resolve"], folder / "mariadb.log", dies_with_us=dies_with_us)
+
+    def installed(self):
+        return (self.folder / "mysql").exists()

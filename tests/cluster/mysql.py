@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import tempfile
 
-from cluster.mariadb import find
-from cluster.program import Failure, Program, free_port
+from cluster.mariadb import PrivateServer, find
+from cluster.program import Program, free_port
 
 PACKAGES = "mysql-server-core,libc6,libstdc++6,libgcc-s1"
 
@@ -61,8 +61,8 @@ def unpacked():
     return tree
 
 
-class MySql:
-    """The same face as MariaDb."""
+class MySql(PrivateServer):
+    product = "MySQL"
 
     def __init__(self, folder, dies_with_us=True, options=()):
         tree = unpacked()
@@ -81,30 +81,5 @@ class MySql:
             "--mysqlx=OFF", "--secure-file-priv=", "--innodb-buffer-pool-size=256M", "--max-allowed-packet=1G", "--skip-name-resolve",
             *options], folder / "mysql.log", dies_with_us=dies_with_us)
 
-    def start(self):
-        if not (self.folder / "data").exists() and self.installer.start().wait(120) != 0:
-            raise Failure(f"mysqld --initialize-insecure failed:\n{self.installer.tail()}")
-        self.program.start()
-        self.program.wait_ready(self.answers, 60, "it answers queries")
-        self.query("create user if not exists root@'127.0.0.1'; grant all on *.* to root@'127.0.0.1' with grant option")
-        return self
-
-    def answers(self):
-        return self.socket.exists() and self._client("select 1").returncode == 0
-
-    def query(self, sql):
-        done = self._client(sql)
-        if done.returncode != 0:
-            raise Failure(f"MySQL refused {sql!r}: {done.stderr}")
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-    def _client(self, sql):
-        return subprocess.run([find("mariadb"), "--no-defaults", f"--socket={self.socket}", "-uroot", "-N", "-B", "-e", sql],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-
-    def stop(self):
-        self.program.stop(60)
-
-    def kill(self):
-        self.installer.kill()
-        self.program.kill()
+    def installed(self):
+        return (self.folder / "data").exists()
