@@ -150,7 +150,8 @@ std::string server_errors_page() {
   std::string page =
       "# Errors of MySQL, MariaDB and TiDB downstreams\n\n"
       "What the drainer does at each error number of the server. While it waits, `/api/v1/status` says for what, with "
-      "which error and since\nwhen, `/readyz` answers 503, and one line in 10 s is logged; when it goes on, that is "
+      "which error and since\nwhen, `/readyz` answers 503, and one line in 10 s is logged; when it goes on after an "
+      "error, that is "
       "logged too. A number that isn't listed is\n**permanent**: the server refuses what was sent. The client "
       "library's own numbers, 2000–2999 and 5000–5999, are a lost connection.\nFor a DDL that the server refuses, exit "
       "3 names the statement and what to do. This page is made from the table in\n"
