@@ -9,7 +9,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "drainer/loser_tree.h"
+#include "drainer/merge/loser_tree.h"
 
 namespace sluice::drainer {
 namespace {
@@ -30,22 +30,22 @@ Sources deal(size_t sources, size_t run) {
       holder = (holder + 1 + random() % std::max<size_t>(1, sources - 1)) % sources;
     dealt[holder].push_back(key);
   }
-  for (auto& keys : dealt) keys.push_back(kExhausted);
+  for (auto& keys : dealt) keys.push_back(merge::kExhausted);
   return dealt;
 }
 
 template <unsigned kHeight>
 void merge(benchmark::State& state) {
-  constexpr uint32_t kSources = LoserTree<kHeight>::kSources;
+  constexpr uint32_t kSources = merge::LoserTree<kHeight>::kSources;
   const Sources sources = deal(kSources, static_cast<size_t>(state.range(0)));
   std::vector<uint64_t> heads;
   for (const auto& keys : sources) heads.push_back(keys.front());
   for ([[maybe_unused]] const auto turn : state) {
     std::array<const uint64_t*, kSources> next{};
     for (uint32_t s = 0; s < kSources; ++s) next[s] = sources[s].data();
-    LoserTree<kHeight> tree(heads);
+    merge::LoserTree<kHeight> tree(heads);
     uint64_t sum = 0;
-    while (tree.winner_key() != kExhausted) {
+    while (tree.winner_key() != merge::kExhausted) {
       sum += tree.winner_key();
       tree.replace(*++next[tree.winner()]);
     }
@@ -57,7 +57,7 @@ void merge(benchmark::State& state) {
 // What anybody would write first: the ceiling's opposite, to say what the tree is worth.
 template <unsigned kHeight>
 void heap(benchmark::State& state) {
-  constexpr uint32_t kSources = LoserTree<kHeight>::kSources;
+  constexpr uint32_t kSources = merge::LoserTree<kHeight>::kSources;
   const Sources sources = deal(kSources, static_cast<size_t>(state.range(0)));
   using Head = std::pair<uint64_t, uint32_t>;
   for ([[maybe_unused]] const auto turn : state) {
@@ -68,7 +68,7 @@ void heap(benchmark::State& state) {
       heads.push({*next[s], s});
     }
     uint64_t sum = 0;
-    while (heads.top().first != kExhausted) {
+    while (heads.top().first != merge::kExhausted) {
       const auto [key, source] = heads.top();
       sum += key;
       heads.pop();

@@ -9,7 +9,7 @@
 
 #include "base/exit_code.h"
 #include "base/status.h"
-#include "drainer/cluster_probe.h"
+#include "drainer/pull/cluster_probe.h"
 #include "drainer/schema/ddl_history.h"
 #include "drainer/translator/table_filter.h"
 #include "host/durable_file.h"
@@ -23,8 +23,8 @@ constexpr std::chrono::seconds kStopPatience{9};
 constexpr std::chrono::seconds kOpeningStopPatience{1};
 constexpr std::chrono::milliseconds kServerStopPatience{500};
 
-std::vector<TableName> table_names(const TableRows& rows) {
-  std::vector<TableName> names;
+std::vector<translator::TableName> table_names(const TableRows& rows) {
+  std::vector<translator::TableName> names;
   for (const auto& row : rows) {
     const auto value = [&row](const char* key) { return row.contains(key) ? row.at(key) : std::string(); };
     names.push_back({.schema = value("db-name"), .table = value("tbl-name")});
@@ -32,11 +32,11 @@ std::vector<TableName> table_names(const TableRows& rows) {
   return names;
 }
 
-absl::StatusOr<TableFilter> make_filter(const DrainerConfig& config) {
-  return TableFilter::make({.ignore_schemas = config.ignore_schemas,
-                            .ignore_tables = table_names(config.ignore_tables),
-                            .do_schemas = config.do_schemas,
-                            .do_tables = table_names(config.do_tables)});
+absl::StatusOr<translator::TableFilter> make_filter(const DrainerConfig& config) {
+  return translator::TableFilter::make({.ignore_schemas = config.ignore_schemas,
+                                        .ignore_tables = table_names(config.ignore_tables),
+                                        .do_schemas = config.do_schemas,
+                                        .do_tables = table_names(config.do_tables)});
 }
 
 // Of texts that complete() has checked.
@@ -51,8 +51,8 @@ std::set<CommitTs> commit_ts_set(const StringList& texts) {
 }
 
 // A file that isn't there is a wrong command line, which no restart heals.
-absl::StatusOr<std::vector<DdlJob>> read_history(const std::string& path) {
-  auto jobs = read_ddl_history(path);
+absl::StatusOr<std::vector<schema::DdlJob>> read_history(const std::string& path) {
+  auto jobs = schema::read_ddl_history(path);
   if (absl::IsNotFound(jobs.status())) return absl::InvalidArgumentError(jobs.status().message());
   return jobs;
 }
@@ -61,7 +61,7 @@ std::string roster_path(const DrainerConfig& config) {
   return config.data_dir + "/pumps";
 }
 
-PumpIdentity identity_of(const net::Welcome& welcome) {
+pull::PumpIdentity identity_of(const net::Welcome& welcome) {
   return {.node_id = welcome.node_id,
           .cluster_id = welcome.cluster_id,
           .log_birth_id = welcome.log_birth_id,
@@ -75,16 +75,16 @@ net::HttpResponse json(std::string body) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, SinkFactory factory) {
-  SLUICE_ASSIGN_OR_RETURN(TableFilter filter, make_filter(config));
-  SLUICE_ASSIGN_OR_RETURN(std::vector<DdlJob> jobs, read_history(config.schema_history));
-  auto schema = std::make_unique<SchemaTracker>();
+  SLUICE_ASSIGN_OR_RETURN(translator::TableFilter filter, make_filter(config));
+  SLUICE_ASSIGN_OR_RETURN(std::vector<schema::DdlJob> jobs, read_history(config.schema_history));
+  auto schema = std::make_unique<schema::SchemaTracker>();
   SLUICE_RETURN_IF_ERROR(annotate(schema->load(std::move(jobs)), config.schema_history));
-  Translator translator(*schema, {.filter = std::move(filter)});
+  translator::Translator translator(*schema, {.filter = std::move(filter)});
 
-  SLUICE_ASSIGN_OR_RETURN(DataDir data_dir, DataDir::open(config.data_dir));
-  SLUICE_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.data_dir));
+  SLUICE_ASSIGN_OR_RETURN(position::DataDir data_dir, position::DataDir::open(config.data_dir));
+  SLUICE_ASSIGN_OR_RETURN(position::Checkpoint checkpoint, position::Checkpoint::open(config.data_dir));
   SLUICE_ASSIGN_OR_RETURN(const auto kept, host::read_small_file(roster_path(config)));
-  SLUICE_ASSIGN_OR_RETURN(PumpRoster roster, PumpRoster::parse(kept, config.pumps, roster_path(config)));
+  SLUICE_ASSIGN_OR_RETURN(pull::PumpRoster roster, pull::PumpRoster::parse(kept, config.pumps, roster_path(config)));
   // The position isn't known yet; with the largest one only pumps that never ended are missed.
   SLUICE_RETURN_IF_ERROR(roster.check(CommitTs(~uint64_t{0})));
 
@@ -98,8 +98,9 @@ absl::StatusOr<std::unique_ptr<Drainer>> Drainer::create(DrainerConfig config, S
   return drainer;
 }
 
-Drainer::Drainer(DrainerConfig config, SinkFactory factory, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster,
-                 Translator translator, std::unique_ptr<SchemaTracker> schema)
+Drainer::Drainer(DrainerConfig config, SinkFactory factory, position::DataDir data_dir, position::Checkpoint checkpoint,
+                 pull::PumpRoster roster, translator::Translator translator,
+                 std::unique_ptr<schema::SchemaTracker> schema)
     : config_(std::move(config)),
       make_sink_(std::move(factory)),
       data_dir_(std::move(data_dir)),
@@ -169,12 +170,12 @@ absl::Status Drainer::merge() {
 
 // Nothing is pulled or written before every pump has said that it is the one we know.
 absl::StatusOr<SinkFacts> Drainer::meet_cluster() {
-  const ProbeOptions probe{
+  const pull::ProbeOptions probe{
       .pumps = config_.pumps, .drainer_name = config_.node_id, .waits_for = [this](std::string who) {
         const std::lock_guard lock(mutex_);
         waits_before_start_ = std::move(who);
       }};
-  SLUICE_ASSIGN_OR_RETURN(const std::vector<net::Welcome> welcomes, meet_pumps(loop_, probe, stopping_));
+  SLUICE_ASSIGN_OR_RETURN(const std::vector<net::Welcome> welcomes, pull::meet_pumps(loop_, probe, stopping_));
   SinkFacts facts{.saved = checkpoint_.saved().commit_ts};
   {
     const std::lock_guard lock(roster_mutex_);
@@ -182,17 +183,17 @@ absl::StatusOr<SinkFacts> Drainer::meet_cluster() {
       SLUICE_RETURN_IF_ERROR(roster_.welcome(source, identity_of(welcomes[source])).status());
     // Again, now that all are known: what each is asked to show.
     for (size_t source = 0; source < welcomes.size(); ++source) {
-      SLUICE_ASSIGN_OR_RETURN(const PumpAdmission known, roster_.welcome(source, identity_of(welcomes[source])));
+      SLUICE_ASSIGN_OR_RETURN(const pull::PumpAdmission known, roster_.welcome(source, identity_of(welcomes[source])));
       known_.push_back(known);
     }
     facts.cluster_id = roster_.cluster_id();
   }
-  SLUICE_ASSIGN_OR_RETURN(facts.largest_ts, largest_position(loop_, probe, welcomes, stopping_));
+  SLUICE_ASSIGN_OR_RETURN(facts.largest_ts, pull::largest_position(loop_, probe, welcomes, stopping_));
   return facts;
 }
 
 absl::Status Drainer::make_pipeline(const SinkFacts& facts) {
-  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, make_sink_(config_, facts));
+  SLUICE_ASSIGN_OR_RETURN(std::unique_ptr<sinks::Sink> sink, make_sink_(config_, facts));
   PipelineOptions options{.pumps = config_.pumps,
                           .saved = keeps_own_position(config_) ? CommitTs() : facts.saved,
                           .saved_in = config_.data_dir + "/savepoint",
@@ -209,7 +210,7 @@ absl::Status Drainer::make_pipeline(const SinkFacts& facts) {
       PipelinePorts{.inbox = inbox_,
                     .sink = *sink_,
                     .checkpoint = keeps_own_position(config_) ? nullptr : &checkpoint_,
-                    .translate = [this](const PulledTransaction& pulled) { return translate(pulled); },
+                    .translate = [this](const merge::PulledTransaction& pulled) { return translate(pulled); },
                     .started =
                         [this](CommitTs start) {
                           absl::Status status;
@@ -227,17 +228,17 @@ absl::Status Drainer::make_pipeline(const SinkFacts& facts) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const PulledTransaction& pulled) {
+absl::StatusOr<std::shared_ptr<const change::Transaction>> Drainer::translate(const merge::PulledTransaction& pulled) {
   SLUICE_ASSIGN_OR_RETURN(const bool leave_out, ignored(pulled));
   if (leave_out) return nullptr;
   if (pulled.format != PayloadFormat::tidb)
     return absl::FailedPreconditionError(fmt::format(
         "commit ts {} (start ts {}) has payload format {}, which this version doesn't decode: use a newer drainer",
         pulled.commit_ts, pulled.start_ts, static_cast<int>(pulled.format)));
-  SLUICE_ASSIGN_OR_RETURN(Translation translation,
+  SLUICE_ASSIGN_OR_RETURN(translator::Translation translation,
                           translator_.translate(pulled.start_ts, pulled.commit_ts, pulled.payload));
-  if (translation.skipped == SkipReason::none) return translation.transaction;
-  if (translation.skipped == SkipReason::ddl_unsupported) {
+  if (translation.skipped == translator::SkipReason::none) return translation.transaction;
+  if (translation.skipped == translator::SkipReason::ddl_unsupported) {
     ++ddls_left_out_;
     spdlog::info("DDL skipped: it changes no row reason={} commit_ts={}", to_string(translation.skipped),
                  pulled.commit_ts);
@@ -249,7 +250,7 @@ absl::StatusOr<std::shared_ptr<const Transaction>> Drainer::translate(const Pull
 
 // A DDL can't be passed so: the rows after it need the schema that it makes. One whose payload doesn't decode can't be
 // told from rows, and is left out.
-absl::StatusOr<bool> Drainer::ignored(const PulledTransaction& pulled) {
+absl::StatusOr<bool> Drainer::ignored(const merge::PulledTransaction& pulled) {
   if (!ignored_.contains(pulled.commit_ts)) return false;
   const std::lock_guard lock(mutex_);
   ignored_met_.insert(pulled.commit_ts);
@@ -273,39 +274,39 @@ absl::Status Drainer::start_sources(CommitTs start) {
     SLUICE_RETURN_IF_ERROR(keep_roster());
   }
   for (size_t source = 0; source < config_.pumps.size(); ++source) {
-    PullSourceOptions options{.index = source,
-                              .address = config_.pumps[source],
-                              .drainer_name = config_.node_id,
-                              .after = start,
-                              .seen = known_[source].seen,
-                              .resolved = known_[source].resolved};
+    pull::PullSourceOptions options{.index = source,
+                                    .address = config_.pumps[source],
+                                    .drainer_name = config_.node_id,
+                                    .after = start,
+                                    .seen = known_[source].seen,
+                                    .resolved = known_[source].resolved};
     options.window_bytes = std::min(options.window_bytes, config_.pull_buffer_bytes);
-    sources_.push_back(std::make_unique<PullSource>(
+    sources_.push_back(std::make_unique<pull::PullSource>(
         std::move(options),
-        PullSourcePorts{.loop = loop_,
-                        .inbox = inbox_,
-                        .pool = pool_,
-                        .admit = [this](size_t s, const net::Welcome& welcome) { return admit(s, welcome); },
-                        .proven =
-                            [this](size_t s) {
-                              const std::lock_guard lock(roster_mutex_);
-                              roster_.proven(s);
-                              return keep_roster();
-                            },
-                        .ended =
-                            [this](size_t s, CommitTs final_ts) {
-                              const std::lock_guard lock(roster_mutex_);
-                              roster_.ended(s, final_ts);
-                              return keep_roster();
-                            }}));
+        pull::PullSourcePorts{.loop = loop_,
+                              .inbox = inbox_,
+                              .pool = pool_,
+                              .admit = [this](size_t s, const net::Welcome& welcome) { return admit(s, welcome); },
+                              .proven =
+                                  [this](size_t s) {
+                                    const std::lock_guard lock(roster_mutex_);
+                                    roster_.proven(s);
+                                    return keep_roster();
+                                  },
+                              .ended =
+                                  [this](size_t s, CommitTs final_ts) {
+                                    const std::lock_guard lock(roster_mutex_);
+                                    roster_.ended(s, final_ts);
+                                    return keep_roster();
+                                  }}));
   }
   for (const auto& source : sources_) source->start();
   return absl::OkStatus();
 }
 
-absl::StatusOr<PumpAdmission> Drainer::admit(size_t source, const net::Welcome& welcome) {
+absl::StatusOr<pull::PumpAdmission> Drainer::admit(size_t source, const net::Welcome& welcome) {
   const std::lock_guard lock(roster_mutex_);
-  SLUICE_ASSIGN_OR_RETURN(const PumpAdmission admission, roster_.welcome(source, identity_of(welcome)));
+  SLUICE_ASSIGN_OR_RETURN(const pull::PumpAdmission admission, roster_.welcome(source, identity_of(welcome)));
   SLUICE_RETURN_IF_ERROR(keep_roster());
   return admission;
 }

@@ -21,15 +21,15 @@
 #include <absl/status/statusor.h>
 
 #include "base/clock.h"
-#include "drainer/checkpoint.h"
-#include "drainer/credit_pool.h"
-#include "drainer/data_dir.h"
 #include "drainer/drainer_metrics.h"
 #include "drainer/drainer_options.h"
-#include "drainer/merge_inbox.h"
+#include "drainer/merge/credit_pool.h"
+#include "drainer/merge/merge_inbox.h"
 #include "drainer/pipeline.h"
-#include "drainer/pull_source.h"
-#include "drainer/pump_roster.h"
+#include "drainer/position/checkpoint.h"
+#include "drainer/position/data_dir.h"
+#include "drainer/pull/pull_source.h"
+#include "drainer/pull/pump_roster.h"
 #include "drainer/schema/schema_tracker.h"
 #include "drainer/sink_factory.h"
 #include "drainer/sinks/sink.h"
@@ -63,20 +63,21 @@ class Drainer {
   [[nodiscard]] DrainerSnapshot snapshot();
 
  private:
-  Drainer(DrainerConfig config, SinkFactory factory, DataDir data_dir, Checkpoint checkpoint, PumpRoster roster,
-          Translator translator, std::unique_ptr<SchemaTracker> schema);
+  Drainer(DrainerConfig config, SinkFactory factory, position::DataDir data_dir, position::Checkpoint checkpoint,
+          pull::PumpRoster roster, translator::Translator translator, std::unique_ptr<schema::SchemaTracker> schema);
 
   void merge_thread();
   [[nodiscard]] absl::Status merge();
   [[nodiscard]] absl::StatusOr<SinkFacts> meet_cluster();
   [[nodiscard]] absl::Status make_pipeline(const SinkFacts& facts);
   [[nodiscard]] absl::Status remember(const std::vector<SourceProgress>& progress);
-  [[nodiscard]] absl::StatusOr<std::shared_ptr<const Transaction>> translate(const PulledTransaction& pulled);
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const change::Transaction>> translate(
+      const merge::PulledTransaction& pulled);
   // Whether it was named to be left out; its payload need not decode.
-  [[nodiscard]] absl::StatusOr<bool> ignored(const PulledTransaction& pulled);
+  [[nodiscard]] absl::StatusOr<bool> ignored(const merge::PulledTransaction& pulled);
   // On the loop's thread.
   [[nodiscard]] absl::Status start_sources(CommitTs start);
-  [[nodiscard]] absl::StatusOr<PumpAdmission> admit(size_t source, const net::Welcome& welcome);
+  [[nodiscard]] absl::StatusOr<pull::PumpAdmission> admit(size_t source, const net::Welcome& welcome);
   [[nodiscard]] absl::Status keep_roster();  // roster_mutex_ held
   [[nodiscard]] DrainerSnapshot snapshot_on_loop() const;
   [[nodiscard]] net::HttpRoutes routes();
@@ -86,16 +87,16 @@ class Drainer {
   const DrainerConfig config_;
   const SinkFactory make_sink_;
   const SystemClock clock_;
-  DataDir data_dir_;
-  Checkpoint checkpoint_;
+  position::DataDir data_dir_;
+  position::Checkpoint checkpoint_;
   std::mutex roster_mutex_;  // held while the file is written too, so that the newest content is what stays
-  PumpRoster roster_;
-  std::vector<PumpAdmission> known_;  // by source, as met before the start; the loop's afterwards
-  std::unique_ptr<SchemaTracker> schema_;
-  Translator translator_;
+  pull::PumpRoster roster_;
+  std::vector<pull::PumpAdmission> known_;  // by source, as met before the start; the loop's afterwards
+  std::unique_ptr<schema::SchemaTracker> schema_;
+  translator::Translator translator_;
   std::atomic<bool> stopping_{false};
-  CreditPool pool_;
-  MergeInbox inbox_;
+  merge::CreditPool pool_;
+  merge::MergeInbox inbox_;
   DrainerMetrics metrics_;
   std::atomic<uint64_t> ddls_left_out_{0};  // before the sink: jobs of the source cluster alone
 
@@ -103,7 +104,7 @@ class Drainer {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::unique_ptr<Sink> sink_;
+  std::unique_ptr<sinks::Sink> sink_;
   std::unique_ptr<Pipeline> pipeline_;   // set once, under mutex_
   std::optional<absl::Status> outcome_;  // of the merge thread
   std::set<CommitTs> ignored_met_;       // of ignored_: came in this run
@@ -112,7 +113,7 @@ class Drainer {
 
   net::EventLoop loop_{"drainer-net"};
   std::unique_ptr<net::Server> server_;
-  std::vector<std::unique_ptr<PullSource>> sources_;  // the loop's
+  std::vector<std::unique_ptr<pull::PullSource>> sources_;  // the loop's
   std::thread merge_;
 };
 

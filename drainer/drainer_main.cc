@@ -50,7 +50,7 @@ int run(const DrainerConfig& config, sluice::StopSignals& signals) {
     const absl::StatusOr<absl::Status> outcome = live(config, signals);
     if (!outcome.ok()) return fail(outcome.status());
     if (outcome->ok()) return static_cast<int>(ExitCode::done);
-    if (!sluice::drainer::asks_for_rewind(*outcome)) return fail(*outcome);
+    if (!sluice::drainer::sinks::asks_for_rewind(*outcome)) return fail(*outcome);
     spdlog::warn("starting again from the downstream's position: {}", sluice::message_of(*outcome));
   }
 }

@@ -71,7 +71,7 @@ net::HttpResponse DrainerMetrics::page(const DrainerSnapshot& snapshot) {
   raise(f.transactions, {{"outcome", "repeated"}}, p.repeated);
   raise(f.transactions, {{"outcome", "duplicate"}}, p.duplicates);
   for (size_t source = 0; source < snapshot.pumps.size(); ++source) {
-    const PullSourceStatus& pump = snapshot.pumps[source];
+    const pull::PullSourceStatus& pump = snapshot.pumps[source];
     const prometheus::Labels node = {{"nodeID", pump.node_id.empty() ? pump.address : pump.node_id}};
     set(f.pump_position, node, static_cast<double>(std::max(pump.received.physical_ms(), pump.resolved.physical_ms())));
     set(f.buffered, node, static_cast<double>(pump.buffered_bytes));

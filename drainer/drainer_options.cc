@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
-#include "drainer/merger.h"
+#include "drainer/merge/merger.h"
 
 namespace sluice::drainer {
 namespace {
@@ -333,9 +333,9 @@ void mark_without_effect(std::vector<Option>& options) {
 absl::Status check_pumps(const StringList& pumps) {
   if (pumps.empty())
     return absl::InvalidArgumentError("--pumps is missing: give every pump's host:port, comma-separated");
-  if (pumps.size() > kSourcesMax)
+  if (pumps.size() > merge::kSourcesMax)
     return absl::InvalidArgumentError(
-        fmt::format("--pumps names {} pumps, at most {} are accepted", pumps.size(), kSourcesMax));
+        fmt::format("--pumps names {} pumps, at most {} are accepted", pumps.size(), merge::kSourcesMax));
   std::set<std::string> seen;
   for (const std::string& pump : pumps) {
     const size_t colon = pump.rfind(':');

@@ -10,9 +10,9 @@
 
 #include "base/exit_code.h"
 #include "base/status.h"
-#include "drainer/fake_pump_test.h"
-#include "drainer/recording_sink_test.h"
+#include "drainer/pull/testing/fake_pump.h"
 #include "drainer/schema/compression.h"
+#include "drainer/testing/recording_sink.h"
 #include "net/tidb/binlog.pb.h"
 #include "net/tidb/pump.pb.h"
 
@@ -28,7 +28,7 @@ const std::string kRecorded = SLUICE_SOURCE_DIR "/tests/data/";
 std::string recorded(const std::string& name) {
   std::ifstream file(kRecorded + name, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  auto text = decompress(bytes);
+  auto text = schema::decompress(bytes);
   EXPECT_TRUE(text.ok()) << name << ": " << text.status();
   return text.ok() ? *text : "";
 }
@@ -74,7 +74,7 @@ std::vector<uint64_t> served(const std::string& corpus, int pumps) {
 
 struct Fixture : testing::Test {
   std::string folder = testing::TempDir() + "/drainer_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-  std::vector<std::unique_ptr<FakePump>> pumps;
+  std::vector<std::unique_ptr<pull::FakePump>> pumps;
   DrainerConfig config;
   RecordingSink* sink = nullptr;  // the current drainer's
   CommitTs sink_position;
@@ -94,7 +94,7 @@ struct Fixture : testing::Test {
   }
 
   void start_pumps(size_t count) {
-    for (size_t p = 1; p <= count; ++p) pumps.push_back(std::make_unique<FakePump>(fmt::format("pump-{}", p)));
+    for (size_t p = 1; p <= count; ++p) pumps.push_back(std::make_unique<pull::FakePump>(fmt::format("pump-{}", p)));
     config.pumps.clear();
     for (const auto& pump : pumps) config.pumps.push_back(pump->address());
   }
@@ -104,7 +104,7 @@ struct Fixture : testing::Test {
   absl::Status create() {
     drainer.reset();
     auto created = Drainer::create(
-        config, [this](const DrainerConfig&, const SinkFacts&) -> absl::StatusOr<std::unique_ptr<Sink>> {
+        config, [this](const DrainerConfig&, const SinkFacts&) -> absl::StatusOr<std::unique_ptr<sinks::Sink>> {
           auto made = std::make_unique<RecordingSink>();
           made->position = sink_position;
           sink = made.get();
@@ -142,7 +142,7 @@ TEST_F(DrainerTest, TakesEveryTransactionThatTheRecordedPumpsServedInTheirGlobal
   std::vector<uint64_t> submitted = sink->submitted();
   EXPECT_EQ(submitted.size(), expected.size() - status.skipped);
   EXPECT_TRUE(std::includes(expected.begin(), expected.end(), submitted.begin(), submitted.end()));
-  EXPECT_EQ(Checkpoint::open(folder)->saved().commit_ts, CommitTs(expected.back()));
+  EXPECT_EQ(position::Checkpoint::open(folder)->saved().commit_ts, CommitTs(expected.back()));
 }
 
 TEST_F(DrainerTest, GoesOnFromItsCheckpointAfterARestart) {
@@ -183,7 +183,7 @@ TEST_F(DrainerTest, RefusesAJoiningPumpThatHoldsWhatItHasPassed) {
   resolve_all(100);
   config.until = 100;
   ASSERT_TRUE(run().ok());
-  FakePump late("pump-late");
+  pull::FakePump late("pump-late");
   late.data(50, "never pulled");
   config.pumps.push_back(late.address());
   config.until = 200;
@@ -236,11 +236,11 @@ TEST_F(DrainerTest, RefusesAPositionAboveEverythingWhereverItIsKept) {
   EXPECT_EQ(exit_code(status.code()), ExitCode::needs_human);
   EXPECT_THAT(std::string(message_of(status)), AllOf(HasSubstr("position 200"), HasSubstr("the test's downstream")));
   sink_position = CommitTs();
-  ASSERT_TRUE(Checkpoint::open(folder)->save({.consistent = true, .commit_ts = CommitTs(300)}).ok());
+  ASSERT_TRUE(position::Checkpoint::open(folder)->save({.consistent = true, .commit_ts = CommitTs(300)}).ok());
   status = run();
   EXPECT_EQ(exit_code(status.code()), ExitCode::needs_human);
   EXPECT_THAT(std::string(message_of(status)), AllOf(HasSubstr("position 300"), HasSubstr(folder + "/savepoint")));
-  EXPECT_EQ(Checkpoint::open(folder)->saved().commit_ts, CommitTs(300));  // left for whoever looks into it
+  EXPECT_EQ(position::Checkpoint::open(folder)->saved().commit_ts, CommitTs(300));  // left for whoever looks into it
 }
 
 TEST_F(DrainerTest, NamesThePayloadThatDoesNotDecodeAndKeepsThePositionBelowIt) {
@@ -248,7 +248,7 @@ TEST_F(DrainerTest, NamesThePayloadThatDoesNotDecodeAndKeepsThePositionBelowIt) 
   pumps[0]->data(50, "\xff\xff not a binlog");
   pumps[0]->resolved(60);
   EXPECT_THAT(error(), HasSubstr("50"));
-  EXPECT_LT(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
+  EXPECT_LT(position::Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
 }
 
 TEST_F(DrainerTest, LeavesOutANamedTransactionThatDoesNotDecodeAndMovesThePositionOverIt) {
@@ -261,7 +261,7 @@ TEST_F(DrainerTest, LeavesOutANamedTransactionThatDoesNotDecodeAndMovesThePositi
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_TRUE(sink->submitted().empty());
   EXPECT_EQ(drainer->snapshot().pipeline.skipped, 1u);
-  EXPECT_GE(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
+  EXPECT_GE(position::Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
 }
 
 TEST_F(DrainerTest, RefusesToLeaveOutADdlAsATransaction) {
@@ -276,7 +276,7 @@ TEST_F(DrainerTest, RefusesToLeaveOutADdlAsATransaction) {
   config.until = 60;
   config.ignore_txns = {"50"};
   EXPECT_THAT(error(), AllOf(HasSubstr("commit ts 50"), HasSubstr("is a DDL"), HasSubstr("--ddl-skip")));
-  EXPECT_LT(Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
+  EXPECT_LT(position::Checkpoint::open(folder)->saved().commit_ts, CommitTs(50));
 }
 
 TEST_F(DrainerTest, RefusesAFolderThatAnotherDrainerUses) {
@@ -307,8 +307,8 @@ TEST_F(DrainerTest, StopsWhenAskedToAndSavesACleanCheckpoint) {
   running.join();
   EXPECT_TRUE(outcome.status.ok());
   EXPECT_FALSE(outcome.abandoned);
-  EXPECT_EQ(Checkpoint::open(folder)->saved(),
-            (Savepoint{.consistent = true, .commit_ts = CommitTs(70), .schema_version = 0}));
+  EXPECT_EQ(position::Checkpoint::open(folder)->saved(),
+            (position::Savepoint{.consistent = true, .commit_ts = CommitTs(70), .schema_version = 0}));
 }
 
 }  // namespace

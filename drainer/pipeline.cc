@@ -127,8 +127,8 @@ absl::Status Pipeline::take_news() {
   return absl::OkStatus();
 }
 
-absl::Status Pipeline::feed(size_t source, SourceNews news) {
-  for (PulledTransaction& transaction : news.transactions)
+absl::Status Pipeline::feed(size_t source, merge::SourceNews news) {
+  for (merge::PulledTransaction& transaction : news.transactions)
     SLUICE_RETURN_IF_ERROR(merger_.push(source, std::move(transaction)));
   if (news.resolved) SLUICE_RETURN_IF_ERROR(merger_.resolve(source, *news.resolved));
   if (news.end) SLUICE_RETURN_IF_ERROR(merger_.finish(source, *news.end));
@@ -139,7 +139,7 @@ absl::Status Pipeline::feed(size_t source, SourceNews news) {
 absl::StatusOr<Pipeline::Turn> Pipeline::merge() {
   set_state(PipelineState::merging);
   while (!stopping_) {
-    SLUICE_ASSIGN_OR_RETURN(std::optional<PulledTransaction> next, merger_.pop());
+    SLUICE_ASSIGN_OR_RETURN(std::optional<merge::PulledTransaction> next, merger_.pop());
     if (!next) {
       const bool reached = options_.until && merger_.resolved().value >= options_.until->value;
       set_state(PipelineState::waiting);
@@ -152,14 +152,14 @@ absl::StatusOr<Pipeline::Turn> Pipeline::merge() {
   return Turn::done;
 }
 
-absl::Status Pipeline::take(PulledTransaction pulled) {
+absl::Status Pipeline::take(merge::PulledTransaction pulled) {
   kept_bytes_ += pulled.wire_bytes;
   if (pulled.commit_ts <= status_.start) {
     const std::lock_guard lock(mutex_);
     ++status_.repeated;
     return absl::OkStatus();
   }
-  SLUICE_ASSIGN_OR_RETURN(const std::shared_ptr<const Transaction> transaction, ports_.translate(pulled));
+  SLUICE_ASSIGN_OR_RETURN(const std::shared_ptr<const change::Transaction> transaction, ports_.translate(pulled));
   if (transaction) {
     if (schema_versions_.empty() || transaction->schema_version > schema_versions_.back().second)
       schema_versions_.emplace_back(pulled.commit_ts, transaction->schema_version);
@@ -178,17 +178,17 @@ absl::Status Pipeline::take(PulledTransaction pulled) {
   return absl::OkStatus();
 }
 
-void Pipeline::count(const Transaction& transaction, const PulledTransaction& pulled) {
+void Pipeline::count(const change::Transaction& transaction, const merge::PulledTransaction& pulled) {
   const std::lock_guard lock(mutex_);
   ++status_.transactions;
   status_.submitted = pulled.commit_ts;
   status_.last_submit = std::chrono::steady_clock::now();
   status_.payload_bytes += pulled.payload ? pulled.payload->size() : 0;
   if (transaction.ddl) ++status_.ddls;
-  for (const RowChange& row : transaction.rows) {
-    if (row.kind == RowChangeKind::insert)
+  for (const change::RowChange& row : transaction.rows) {
+    if (row.kind == change::RowChangeKind::insert)
       ++status_.rows_inserted;
-    else if (row.kind == RowChangeKind::update)
+    else if (row.kind == change::RowChangeKind::update)
       ++status_.rows_updated;
     else
       ++status_.rows_removed;
@@ -263,7 +263,7 @@ int64_t Pipeline::schema_version_at(CommitTs ts) {
 
 absl::Status Pipeline::save_checkpoint(bool clean_stop) {
   if (ports_.checkpoint == nullptr) return absl::OkStatus();
-  const Savepoint& saved = ports_.checkpoint->saved();
+  const position::Savepoint& saved = ports_.checkpoint->saved();
   const CommitTs durable = std::max(ports_.sink.durable_through(), saved.commit_ts);  // INV-7
   if (durable == saved.commit_ts && clean_stop == saved.consistent) return absl::OkStatus();
   return ports_.checkpoint->save(

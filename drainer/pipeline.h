@@ -23,11 +23,11 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
 #include "base/tso.h"
-#include "drainer/checkpoint.h"
-#include "drainer/merge_inbox.h"
-#include "drainer/merger.h"
+#include "drainer/change/row_change.h"
+#include "drainer/merge/merge_inbox.h"
+#include "drainer/merge/merger.h"
+#include "drainer/position/checkpoint.h"
 #include "drainer/sinks/sink.h"
 
 namespace sluice::drainer {
@@ -51,11 +51,11 @@ struct SourceProgress {
 
 // What the pipeline needs of the rest of the drainer. Called on the merge thread.
 struct PipelinePorts {
-  MergeInbox& inbox;
-  Sink& sink;
-  Checkpoint* checkpoint = nullptr;  // null when the sink keeps the position itself
+  merge::MergeInbox& inbox;
+  sinks::Sink& sink;
+  position::Checkpoint* checkpoint = nullptr;  // null when the sink keeps the position itself
   // A transaction with its rows or DDL; null: nothing of it is for the sink.
-  std::function<absl::StatusOr<std::shared_ptr<const Transaction>>(const PulledTransaction&)> translate;
+  std::function<absl::StatusOr<std::shared_ptr<const change::Transaction>>(const merge::PulledTransaction&)> translate;
   // The sink is open: pull from above `start` on.
   std::function<absl::Status(CommitTs start)> started;
   std::function<void(size_t source, uint64_t wire_bytes)> consumed;
@@ -73,7 +73,7 @@ struct PipelineStatus {
   CommitTs submitted;   // last given to the sink
   ResolvedTs resolved;  // merged
   CommitTs durable;     // the sink's position
-  std::optional<MergeBlocker> blocker;
+  std::optional<merge::MergeBlocker> blocker;
   uint64_t transactions = 0;  // taken from the merge, above the start
   uint64_t rows_inserted = 0;
   uint64_t rows_updated = 0;
@@ -107,11 +107,11 @@ class Pipeline {
   [[nodiscard]] absl::Status move_until_done();
   // Feeds the merger; the first source's failure is returned once the rest is in.
   [[nodiscard]] absl::Status take_news();
-  [[nodiscard]] absl::Status feed(size_t source, SourceNews news);
+  [[nodiscard]] absl::Status feed(size_t source, merge::SourceNews news);
   [[nodiscard]] absl::StatusOr<Turn> merge();
-  [[nodiscard]] absl::Status take(PulledTransaction pulled);
+  [[nodiscard]] absl::Status take(merge::PulledTransaction pulled);
   [[nodiscard]] absl::Status tend();
-  void count(const Transaction& transaction, const PulledTransaction& pulled);
+  void count(const change::Transaction& transaction, const merge::PulledTransaction& pulled);
   void give_back_credit();
   [[nodiscard]] absl::Status resolve_sink();
   [[nodiscard]] absl::Status save_checkpoint(bool clean_stop);
@@ -122,8 +122,8 @@ class Pipeline {
 
   PipelineOptions options_;
   PipelinePorts ports_;
-  Merger merger_;
-  std::vector<SourceNews> news_;
+  merge::Merger merger_;
+  std::vector<merge::SourceNews> news_;
   std::vector<uint64_t> given_back_;  // by source, of the merger's popped bytes
   uint64_t kept_bytes_ = 0;           // popped since credit was last given back
   std::vector<CommitTs> wanted_;      // by source, last asked for

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
-#include "drainer/recording_sink_test.h"
+#include "drainer/testing/recording_sink.h"
 
 namespace sluice::drainer {
 namespace {
@@ -20,9 +20,9 @@ struct Fixture : testing::Test {
   std::string folder =
       testing::TempDir() + "/pipeline_" + testing::UnitTest::GetInstance()->current_test_info()->name();
   RecordingSink sink;
-  MergeInbox inbox{2};
+  merge::MergeInbox inbox{2};
   PipelineOptions options{.pumps = {"a", "b"}, .saved = CommitTs(), .saved_in = "savepoint", .initial = CommitTs()};
-  std::optional<Checkpoint> checkpoint;
+  std::optional<position::Checkpoint> checkpoint;
   std::unique_ptr<Pipeline> pipeline;
   CommitTs started;
   std::vector<uint64_t> consumed = {0, 0};
@@ -49,10 +49,10 @@ struct Fixture : testing::Test {
     inbox.resolve(0, ResolvedTs(ts));
     inbox.resolve(1, ResolvedTs(ts));
   }
-  absl::StatusOr<std::shared_ptr<const Transaction>> translate(const PulledTransaction& pulled) {
+  absl::StatusOr<std::shared_ptr<const change::Transaction>> translate(const merge::PulledTransaction& pulled) {
     if (pulled.commit_ts == undecodable) return absl::DataLossError("payload doesn't decode");
     if (pulled.commit_ts.value % 10 == 9) return nullptr;  // nothing of it is for the sink
-    auto transaction = std::make_shared<Transaction>();
+    auto transaction = std::make_shared<change::Transaction>();
     transaction->start_ts = pulled.start_ts;
     transaction->commit_ts = pulled.commit_ts;
     transaction->schema_version = static_cast<int64_t>(pulled.commit_ts.value / 100);
@@ -60,7 +60,7 @@ struct Fixture : testing::Test {
     return transaction;
   }
   void make() {
-    checkpoint = Checkpoint::open(folder).value();
+    checkpoint = position::Checkpoint::open(folder).value();
     pipeline = std::make_unique<Pipeline>(
         options, PipelinePorts{.inbox = inbox,
                                .sink = sink,
@@ -93,7 +93,7 @@ struct Fixture : testing::Test {
     make();
     return pipeline->run();
   }
-  Savepoint saved() { return Checkpoint::open(folder)->saved(); }
+  position::Savepoint saved() { return position::Checkpoint::open(folder)->saved(); }
 };
 using PipelineTest = Fixture;
 
@@ -107,7 +107,7 @@ TEST_F(PipelineTest, AppliesTheMergedOrderAndEndsAtUntil) {
   ASSERT_TRUE(run().ok());
   EXPECT_THAT(sink.submitted(), ElementsAre(10, 20, 30));
   EXPECT_EQ(sink.resolved(), CommitTs(50));
-  EXPECT_EQ(saved(), (Savepoint{.consistent = true, .commit_ts = CommitTs(50), .schema_version = 0}));
+  EXPECT_EQ(saved(), (position::Savepoint{.consistent = true, .commit_ts = CommitTs(50), .schema_version = 0}));
   EXPECT_EQ(pipeline->status().transactions, 3u);
   EXPECT_EQ(pipeline->status().rows(), 6u);
   EXPECT_TRUE(sink.closed);
@@ -247,7 +247,7 @@ TEST_F(PipelineTest, LetsThroughWhatCameBeforeAFailureAndThenFails) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(sink.submitted(), ElementsAre(10));
   EXPECT_EQ(sink.flushes, 1);
-  EXPECT_EQ(saved(), (Savepoint{.consistent = false, .commit_ts = CommitTs(10), .schema_version = 0}));
+  EXPECT_EQ(saved(), (position::Savepoint{.consistent = false, .commit_ts = CommitTs(10), .schema_version = 0}));
 }
 
 TEST_F(PipelineTest, StopsAtATransactionThatDoesNotDecodeAndKeepsThePositionBelowIt) {
@@ -282,7 +282,7 @@ TEST_F(PipelineTest, KeepsTheCheckpointBehindWhatTheSinkHasMadeDurable) {
   EXPECT_EQ(saved().commit_ts, CommitTs(0));  // INV-7: submitted, not durable
   pipeline->request_stop();
   merge.join();
-  EXPECT_EQ(saved(), (Savepoint{.consistent = true, .commit_ts = CommitTs(10), .schema_version = 0}));
+  EXPECT_EQ(saved(), (position::Savepoint{.consistent = true, .commit_ts = CommitTs(10), .schema_version = 0}));
 }
 
 TEST_F(PipelineTest, SavesTheSchemaVersionThatWasInForceAtTheCheckpoint) {

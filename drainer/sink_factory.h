@@ -25,7 +25,8 @@ struct SinkFacts {
 };
 
 using SinkFactory =
-    std::function<absl::StatusOr<std::unique_ptr<Sink>>(const DrainerConfig& config, const SinkFacts& facts)>;
-[[nodiscard]] absl::StatusOr<std::unique_ptr<Sink>> make_sink(const DrainerConfig& config, const SinkFacts& facts);
+    std::function<absl::StatusOr<std::unique_ptr<sinks::Sink>>(const DrainerConfig& config, const SinkFacts& facts)>;
+[[nodiscard]] absl::StatusOr<std::unique_ptr<sinks::Sink>> make_sink(const DrainerConfig& config,
+                                                                     const SinkFacts& facts);
 
 }  // namespace sluice::drainer

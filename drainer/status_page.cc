@@ -11,11 +11,11 @@ namespace {
 // A moment is no trouble: every statement waits for its answer.
 constexpr std::chrono::seconds kHoldIsTrouble{1};
 
-uint64_t position_of(const PullSourceStatus& pump) {
+uint64_t position_of(const pull::PullSourceStatus& pump) {
   return std::max(pump.received.value, pump.resolved.value);
 }
 
-std::string pump_json(const PullSourceStatus& pump) {
+std::string pump_json(const pull::PullSourceStatus& pump) {
   return fmt::format(
       R"({{"address":{},"node_id":{},"state":{},"reason":{},"received_ts":{},"resolved_ts":{},"buffered_bytes":{},"received_bytes":{},"transactions":{},"reconnects":{}}})",
       json_text(pump.address), json_text(pump.node_id), json_text(to_string(pump.state)), json_text(pump.reason),
@@ -53,7 +53,7 @@ bool DrainerSnapshot::ready() const {
   if (hold && held_for() >= kHoldIsTrouble) return false;
   const bool running = pipeline.state == PipelineState::merging || pipeline.state == PipelineState::waiting;
   return running && !pumps.empty() && std::all_of(pumps.begin(), pumps.end(), [](const auto& p) {
-           return p.state == PullState::pulling || p.state == PullState::ended;
+           return p.state == pull::PullState::pulling || p.state == pull::PullState::ended;
          });
 }
 
@@ -65,8 +65,8 @@ std::string DrainerSnapshot::waits_for() const {
   if (pipeline.state == PipelineState::opening_sink) return "waits for the downstream or for a pump's first word";
   if (std::string pump = waits_for_pump(); !pump.empty()) return pump;
   if (ready()) return "";
-  for (const PullSourceStatus& pump : pumps)
-    if (pump.state != PullState::pulling && pump.state != PullState::ended)
+  for (const pull::PullSourceStatus& pump : pumps)
+    if (pump.state != pull::PullState::pulling && pump.state != pull::PullState::ended)
       return fmt::format("pump {} is {}{}", pump.node_id.empty() ? pump.address : pump.node_id, to_string(pump.state),
                          pump.reason.empty() ? "" : ": " + pump.reason);
   return fmt::format("the drainer is {}", to_string(pipeline.state));
@@ -75,7 +75,7 @@ std::string DrainerSnapshot::waits_for() const {
 std::string DrainerSnapshot::waits_for_pump() const {
   if (pipeline.state != PipelineState::waiting || !pipeline.blocker || pipeline.blocker->source >= pumps.size())
     return "";
-  const PullSourceStatus& pump = pumps[pipeline.blocker->source];
+  const pull::PullSourceStatus& pump = pumps[pipeline.blocker->source];
   std::string text = fmt::format("waits for pump {} at resolved {}", pump.node_id.empty() ? pump.address : pump.node_id,
                                  pipeline.blocker->resolved);
   if (pipeline.blocker->wanted) text += fmt::format(", commit ts {} is ready", *pipeline.blocker->wanted);
@@ -85,7 +85,7 @@ std::string DrainerSnapshot::waits_for_pump() const {
 
 std::string go_status(const DrainerSnapshot& snapshot) {
   std::map<std::string, uint64_t> positions;  // Go sorts map keys
-  for (const PullSourceStatus& pump : snapshot.pumps)
+  for (const pull::PullSourceStatus& pump : snapshot.pumps)
     if (!pump.node_id.empty()) positions[pump.node_id] = position_of(pump);
   std::string pumps;
   for (const auto& [node, ts] : positions)
@@ -109,7 +109,7 @@ std::string go_response(std::string_view message, int code) {
 std::string detailed_status(const DrainerSnapshot& snapshot) {
   const PipelineStatus& p = snapshot.pipeline;
   std::string pumps;
-  for (const PullSourceStatus& pump : snapshot.pumps) pumps += (pumps.empty() ? "" : ",") + pump_json(pump);
+  for (const pull::PullSourceStatus& pump : snapshot.pumps) pumps += (pumps.empty() ? "" : ",") + pump_json(pump);
   return fmt::format(
       R"({{"node_id":{},"dest_db_type":{},"state":{},"ready":{},"waits_for":{},"start_ts":{},"submitted_ts":{},"resolved_ts":{},"durable_ts":{},"lag_seconds":{:.3f},)"
       R"("transactions":{},"rows":{},"rows_inserted":{},"rows_updated":{},"rows_removed":{},"ddls":{},"ddls_left_out":{},"skipped":{},"repeated":{},"duplicates":{},"payload_bytes":{},"pumps":[{}]}})",

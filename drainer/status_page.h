@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "drainer/pipeline.h"
-#include "drainer/pull_source.h"
+#include "drainer/pull/pull_source.h"
 #include "drainer/sinks/sink.h"
 
 namespace sluice::drainer {
@@ -18,11 +18,11 @@ struct DrainerSnapshot {
   std::string node_id;
   std::string dest_db_type;
   PipelineStatus pipeline;
-  std::vector<PullSourceStatus> pumps;
+  std::vector<pull::PullSourceStatus> pumps;
   uint64_t ddls_left_out = 0;  // row-neutral DDLs that the downstream has no counterpart for
   bool synced = false;         // no transaction for synced-check-time
   std::chrono::system_clock::time_point now;
-  std::optional<SinkHold> hold{};                      // what the downstream waits for
+  std::optional<sinks::SinkHold> hold{};               // what the downstream waits for
   std::chrono::steady_clock::time_point steady_now{};  // what hold->since is measured against
 
   // How far the downstream is behind the clock; 0 while nothing was submitted yet, too.

@@ -14,10 +14,10 @@ DrainerSnapshot snapshot() {
   s.pumps.resize(2);
   s.pumps[0].node_id = "pump-2";
   s.pumps[0].received = CommitTs(470678106263257089);
-  s.pumps[0].state = PullState::pulling;
+  s.pumps[0].state = pull::PullState::pulling;
   s.pumps[1].node_id = "pump-1";
   s.pumps[1].resolved = ResolvedTs(470678106302316545);
-  s.pumps[1].state = PullState::pulling;
+  s.pumps[1].state = pull::PullState::pulling;
   s.pipeline.durable = CommitTs(470678106263257089);
   s.pipeline.state = PipelineState::waiting;
   return s;
@@ -34,8 +34,8 @@ TEST(StatusPage, HasTheGoDrainersShape) {
 
 TEST(StatusPage, NamesWhatTheMergeWaitsFor) {
   DrainerSnapshot s = snapshot();
-  s.pipeline.blocker = MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = CommitTs(60)};
-  s.pumps[1].state = PullState::waiting;
+  s.pipeline.blocker = merge::MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = CommitTs(60)};
+  s.pumps[1].state = pull::PullState::waiting;
   s.pumps[1].reason = "connection \"refused\"";
   EXPECT_EQ(s.waits_for(),
             "waits for pump pump-1 at resolved 50, commit ts 60 is ready (waiting: connection \"refused\")");
@@ -45,9 +45,9 @@ TEST(StatusPage, NamesWhatTheMergeWaitsFor) {
 
 TEST(StatusPage, IsNotReadyWhileTheDownstreamHoldsAndNamesItBeforeAnyPump) {
   DrainerSnapshot s = snapshot();
-  s.pipeline.blocker = MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = std::nullopt};
+  s.pipeline.blocker = merge::MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = std::nullopt};
   s.steady_now = std::chrono::steady_clock::time_point(std::chrono::seconds(100));
-  s.hold = SinkHold{.what = "root@127.0.0.1:3306: read only", .since = s.steady_now, .error = 1290};
+  s.hold = sinks::SinkHold{.what = "root@127.0.0.1:3306: read only", .since = s.steady_now, .error = 1290};
   EXPECT_TRUE(s.ready());  // a moment is no trouble
   s.hold->since -= std::chrono::seconds(12);
   EXPECT_FALSE(s.ready());
@@ -63,7 +63,7 @@ TEST(StatusPage, NeverIsNotReadyWithoutAReason) {
     EXPECT_NE(s.waits_for(), "") << to_string(state);
   }
   s.pipeline.state = PipelineState::merging;
-  s.pumps[0].state = PullState::waiting;
+  s.pumps[0].state = pull::PullState::waiting;
   s.pumps[0].reason = "connection refused";
   EXPECT_FALSE(s.ready());
   EXPECT_EQ(s.waits_for(), "pump pump-2 is waiting: connection refused");

@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 
 std::string compress(std::string_view text) {
   std::string bytes(ZSTD_compressBound(text.size()), '\0');
@@ -51,4 +51,4 @@ absl::StatusOr<std::string> decompress(std::string_view bytes) {
   return text;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -6,7 +6,7 @@
 
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 
 // What decompress() makes at most; a larger text is refused.
 inline constexpr size_t kDecompressedBytesMax = size_t{2} << 30;
@@ -19,4 +19,4 @@ inline constexpr size_t kDecompressedBytesMax = size_t{2} << 30;
 // Errors:   DATA_LOSS when the bytes are damaged or cut off.
 [[nodiscard]] absl::StatusOr<std::string> decompress(std::string_view bytes);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "drainer/schema/compression.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 namespace {
 
 namespace json = boost::json;
@@ -198,4 +198,4 @@ absl::StatusOr<std::vector<DdlJob>> read_ddl_history(const std::string& path) {
   return jobs;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -14,7 +14,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 
 // TiDB's ActionType, those that mean more than "the table info has changed".
 enum class DdlType : int {
@@ -96,4 +96,4 @@ struct DdlJob {
 // Reads a `/ddl/history` answer from a file, plain or zstd-compressed (told by its first bytes).
 [[nodiscard]] absl::StatusOr<std::vector<DdlJob>> read_ddl_history(const std::string& path);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

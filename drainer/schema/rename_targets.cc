@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 namespace {
 
 struct Token {
@@ -104,4 +104,4 @@ std::vector<RenameStep> rename_steps(std::string_view statement) {
   return steps;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 
 // Databases as written; empty where none is named, which means the session's.
 struct RenameStep {
@@ -18,4 +18,4 @@ struct RenameStep {
 // The steps of RENAME TABLE [db.]t TO [db.]u, …, in order, or the one of ALTER TABLE [db.]t RENAME [TO|AS|=] [db.]u.
 [[nodiscard]] std::vector<RenameStep> rename_steps(std::string_view statement);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "drainer/schema/rename_targets.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 namespace {
 
 constexpr int64_t kMysqlSchemaId = 1;  // made by TiDB's bootstrap, without a job
@@ -226,4 +226,4 @@ bool SchemaTracker::may_be_changing(int64_t table_id, int64_t schema_version) co
   return it != state_.tables.end() && it->second.back().schema_version > schema_version;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

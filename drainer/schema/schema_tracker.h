@@ -26,7 +26,7 @@
 #include "drainer/schema/ddl_history.h"
 #include "drainer/schema/table_schema.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 
 class SchemaTracker {
  public:
@@ -106,4 +106,4 @@ class SchemaTracker {
   std::map<std::pair<int64_t, int64_t>, std::shared_ptr<const TableSchema>> cache_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

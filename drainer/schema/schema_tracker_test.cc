@@ -9,7 +9,7 @@
 #include "drainer/schema/compression.h"
 #include "drainer/schema/rename_targets.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 namespace {
 
 using testing::ElementsAre;
@@ -275,4 +275,4 @@ TEST(RenameTargets, AnAlterNamesOneStep) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "drainer/schema/compression.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 namespace {
 
 namespace json = boost::json;
@@ -83,8 +83,8 @@ int32_t length_of(int64_t value) {
   return value < 0 || value > std::numeric_limits<int32_t>::max() ? -1 : static_cast<int32_t>(value);
 }
 
-void read_type(InfoReader& in, const json::object& type, ColumnDef& column) {
-  column.type = static_cast<MysqlType>(static_cast<uint8_t>(in.integer(type, "Tp")));
+void read_type(InfoReader& in, const json::object& type, change::ColumnDef& column) {
+  column.type = static_cast<change::MysqlType>(static_cast<uint8_t>(in.integer(type, "Tp")));
   column.flags = static_cast<uint32_t>(in.integer(type, "Flag"));
   column.length = length_of(in.integer(type, "Flen"));
   column.decimals = length_of(in.integer(type, "Decimal"));
@@ -97,8 +97,8 @@ void read_type(InfoReader& in, const json::object& type, ColumnDef& column) {
 }
 
 // BIT keeps its bytes in base64 beside the text, which can't hold them.
-std::optional<std::string> origin_default(InfoReader& in, const json::object& info, const ColumnDef& column) {
-  if (column.type == MysqlType::bit) {
+std::optional<std::string> origin_default(InfoReader& in, const json::object& info, const change::ColumnDef& column) {
+  if (column.type == change::MysqlType::bit) {
     const json::value* bits = in.find(info, "origin_default_bit");
     if (bits != nullptr && bits->is_string()) {
       std::string bytes;
@@ -126,9 +126,10 @@ uint64_t hash_of(const json::value& value) {
 }
 
 // Flags that say which keys a column is in; an index's DDL changes them, and no column.
-constexpr uint64_t kKeyFlags = kColumnPrimaryKey | kColumnUniqueKey | 8 /* any key */ | 4096 /* no default */ | 16384;
+constexpr uint64_t kKeyFlags =
+    change::kColumnPrimaryKey | change::kColumnUniqueKey | 8 /* any key */ | 4096 /* no default */ | 16384;
 
-uint64_t column_hash(const json::object& info, const ColumnDef& column) {
+uint64_t column_hash(const json::object& info, const change::ColumnDef& column) {
   json::object kept = info;
   for (const char* key :
        {"id", "offset", "state", "version", "change_state_info", "dependences", "origin_default", "origin_default_bit"})
@@ -139,7 +140,7 @@ uint64_t column_hash(const json::object& info, const ColumnDef& column) {
 }
 
 void read_column(InfoReader& in, const json::object& info, TableSchema& table) {
-  ColumnDef column;
+  change::ColumnDef column;
   column.id = in.integer(info, "id");
   column.name = in.name(info, "name");
   const json::value* type = in.find(info, "type");
@@ -158,7 +159,7 @@ void read_column(InfoReader& in, const json::object& info, TableSchema& table) {
 }
 
 void read_index(InfoReader& in, const json::object& info, bool is_common_handle, TableSchema& table) {
-  IndexDef index;
+  change::IndexDef index;
   index.name = in.name(info, "idx_name");
   index.unique = in.flag(info, "is_unique");
   index.primary = in.flag(info, "is_primary");
@@ -176,8 +177,9 @@ void read_index(InfoReader& in, const json::object& info, bool is_common_handle,
 
 void add_handle_key(InfoReader& in, TableSchema& table) {
   for (uint32_t i = 0; i < table.def.columns.size(); ++i) {
-    if ((table.def.columns[i].flags & kColumnPrimaryKey) == 0) continue;
-    IndexDef primary{.name = "PRIMARY", .unique = true, .primary = true, .parts = {{.column = i, .prefix = -1}}};
+    if ((table.def.columns[i].flags & change::kColumnPrimaryKey) == 0) continue;
+    change::IndexDef primary{
+        .name = "PRIMARY", .unique = true, .primary = true, .parts = {{.column = i, .prefix = -1}}};
     table.def.indexes.insert(table.def.indexes.begin(), std::move(primary));
     return;
   }
@@ -253,4 +255,4 @@ absl::StatusOr<std::shared_ptr<const TableSchema>> make_table_schema(const DdlJo
   return table;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

@@ -11,13 +11,13 @@
 
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/schema/ddl_history.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::schema {
 
 struct TableSchema {
-  TableDef def;
+  change::TableDef def;
   int64_t schema_version = 0;  // of the job that left it
   bool handle_is_key = false;  // a clustered integer key: its column's value is the row's handle
   // Ordinals of the columns of a clustered key of other types, in key order, and whether each is stored whole there.
@@ -43,4 +43,4 @@ struct TableSchema {
                                                                                    int64_t table_id,
                                                                                    std::string_view schema_name);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::schema

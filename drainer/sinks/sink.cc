@@ -4,7 +4,7 @@
 
 #include <absl/strings/cord.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks {
 
 namespace {
 
@@ -22,4 +22,4 @@ bool asks_for_rewind(const absl::Status& status) {
   return status.GetPayload(kRewindPayload).has_value();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks

@@ -11,10 +11,10 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
 #include "base/tso.h"
+#include "drainer/change/row_change.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks {
 
 // Where a sink says it stands when it opens.
 struct SinkPosition {
@@ -54,7 +54,7 @@ class Sink {
   [[nodiscard]] virtual absl::StatusOr<SinkPosition> open(CommitTs at_least) = 0;
 
   // Queues one transaction with a commit ts above all before. Blocks while the sink's queue is over its byte budget.
-  [[nodiscard]] virtual absl::Status submit(std::shared_ptr<const Transaction> transaction) = 0;
+  [[nodiscard]] virtual absl::Status submit(std::shared_ptr<const change::Transaction> transaction) = 0;
 
   // Nothing at or below `ts` will be submitted any more: the position may advance to it once all before is durable.
   [[nodiscard]] virtual absl::Status resolve(ResolvedTs ts) = 0;
@@ -87,4 +87,4 @@ class Sink {
   virtual void close() = 0;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks

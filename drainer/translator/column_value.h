@@ -10,10 +10,10 @@
 
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/translator/row_datum.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 // Renders values into one transaction's arena.
 class ColumnValues {
@@ -21,24 +21,25 @@ class ColumnValues {
   ColumnValues(std::pmr::memory_resource& arena, std::chrono::minutes time_zone_offset)
       : arena_(arena), offset_(time_zone_offset) {}
 
-  [[nodiscard]] absl::StatusOr<Datum> from_row(const RowDatum& datum, const ColumnDef& column);
+  [[nodiscard]] absl::StatusOr<change::Datum> from_row(const RowDatum& datum, const change::ColumnDef& column);
 
   // What a row written before the column existed has in it: its origin default, else NULL, else the type's zero value.
-  [[nodiscard]] absl::StatusOr<Datum> missing(const ColumnDef& column,
-                                              const std::optional<std::string>& origin_default);
+  [[nodiscard]] absl::StatusOr<change::Datum> missing(const change::ColumnDef& column,
+                                                      const std::optional<std::string>& origin_default);
 
   [[nodiscard]] std::pmr::memory_resource& arena() { return arena_; }
 
  private:
-  [[nodiscard]] Datum copy(std::string_view text);
-  [[nodiscard]] absl::StatusOr<Datum> time(uint64_t packed, const ColumnDef& column);
-  [[nodiscard]] absl::StatusOr<Datum> from_text(std::string_view text, const ColumnDef& column);
-  [[nodiscard]] absl::StatusOr<Datum> timestamp_from_utc(std::string_view text, const ColumnDef& column);
-  [[nodiscard]] Datum zero(const ColumnDef& column);
+  [[nodiscard]] change::Datum copy(std::string_view text);
+  [[nodiscard]] absl::StatusOr<change::Datum> time(uint64_t packed, const change::ColumnDef& column);
+  [[nodiscard]] absl::StatusOr<change::Datum> from_text(std::string_view text, const change::ColumnDef& column);
+  [[nodiscard]] absl::StatusOr<change::Datum> timestamp_from_utc(std::string_view text,
+                                                                 const change::ColumnDef& column);
+  [[nodiscard]] change::Datum zero(const change::ColumnDef& column);
 
   std::pmr::memory_resource& arena_;
   std::chrono::minutes offset_;
   std::string text_;  // reused
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -8,33 +8,36 @@
 #include "drainer/schema/rename_targets.h"
 #include "drainer/translator/ddl_diff.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
-bool drops_table(DdlType type) {
-  return type == DdlType::drop_table || type == DdlType::drop_view || type == DdlType::drop_sequence;
+bool drops_table(schema::DdlType type) {
+  return type == schema::DdlType::drop_table || type == schema::DdlType::drop_view ||
+         type == schema::DdlType::drop_sequence;
 }
 
-DdlExpectation gone(const SchemaTracker::Name& name) {
+change::DdlExpectation gone(const schema::SchemaTracker::Name& name) {
   return {.schema = name.schema, .table = name.table, .exists = false, .columns = {}};
 }
 
-absl::StatusOr<DdlExpectation> left(SchemaTracker& schema, const DdlTable& table, int64_t schema_version) {
-  SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt at, schema.table(table.id, schema_version));
+absl::StatusOr<change::DdlExpectation> left(schema::SchemaTracker& schema, const schema::DdlTable& table,
+                                            int64_t schema_version) {
+  SLUICE_ASSIGN_OR_RETURN(const schema::SchemaTracker::TableAt at, schema.table(table.id, schema_version));
   if (at.schema == nullptr)
     return absl::DataLossError(fmt::format("DDL history: table id {} is gone at its own job", table.id));
-  const TableDef& def = at.schema->def;
-  DdlExpectation expectation{.schema = def.schema, .table = def.name, .exists = true, .columns = {}};
-  for (const ColumnDef& column : def.columns)
+  const change::TableDef& def = at.schema->def;
+  change::DdlExpectation expectation{.schema = def.schema, .table = def.name, .exists = true, .columns = {}};
+  for (const change::ColumnDef& column : def.columns)
     if (column.is_public && !column.hidden) expectation.columns.push_back(column.name);
   return expectation;
 }
 
 // TRUNCATE and changes of partitioning give a table a new id.
-std::vector<DdlElement> changes_of(SchemaTracker& schema, const DdlJob& job, const DdlTable& table) {
-  using Kind = DdlElement::Kind;
-  if (job.type == DdlType::truncate_table || job.type == DdlType::exchange_partition ||
-      job.type == DdlType::rename_table || job.type == DdlType::rename_tables)
+std::vector<change::DdlElement> changes_of(schema::SchemaTracker& schema, const schema::DdlJob& job,
+                                           const schema::DdlTable& table) {
+  using Kind = change::DdlElement::Kind;
+  if (job.type == schema::DdlType::truncate_table || job.type == schema::DdlType::exchange_partition ||
+      job.type == schema::DdlType::rename_table || job.type == schema::DdlType::rename_tables)
     return {{.kind = Kind::contents}};
   auto before = schema.table(table.id, job.schema_version - 1);
   if (!before.ok() && job.table_id != table.id) before = schema.table(job.table_id, job.schema_version - 1);
@@ -43,29 +46,30 @@ std::vector<DdlElement> changes_of(SchemaTracker& schema, const DdlJob& job, con
   return ddl_changes(*before->schema, *after->schema);
 }
 
-bool names_same(const DdlExpectation& a, const DdlExpectation& b) {
+bool names_same(const change::DdlExpectation& a, const change::DdlExpectation& b) {
   return a.schema == b.schema && a.table == b.table;
 }
 
 // Old names that none of the new ones takes over don't exist any more.
-absl::Status expect_tables(SchemaTracker& schema, const DdlJob& job, DdlChange& ddl) {
-  std::vector<DdlExpectation> old_names;
-  for (const DdlTable& table : job.tables) {
-    SLUICE_ASSIGN_OR_RETURN(DdlExpectation expectation, left(schema, table, job.schema_version));
-    const auto same = [&](const DdlExpectation& other) { return names_same(other, expectation); };
+absl::Status expect_tables(schema::SchemaTracker& schema, const schema::DdlJob& job, change::DdlChange& ddl) {
+  std::vector<change::DdlExpectation> old_names;
+  for (const schema::DdlTable& table : job.tables) {
+    SLUICE_ASSIGN_OR_RETURN(change::DdlExpectation expectation, left(schema, table, job.schema_version));
+    const auto same = [&](const change::DdlExpectation& other) { return names_same(other, expectation); };
     expectation.changes = changes_of(schema, job, table);
     if (std::ranges::none_of(ddl.expectations, same)) ddl.expectations.push_back(std::move(expectation));
     if (const auto name = schema.name_before(job, table.id); name.has_value()) old_names.push_back(gone(*name));
   }
-  for (DdlExpectation& old : old_names)
-    if (std::ranges::none_of(ddl.expectations, [&](const DdlExpectation& other) { return names_same(other, old); }))
+  for (change::DdlExpectation& old : old_names)
+    if (std::ranges::none_of(ddl.expectations,
+                             [&](const change::DdlExpectation& other) { return names_same(other, old); }))
       ddl.expectations.push_back(std::move(old));
   return absl::OkStatus();
 }
 
 // The database in which a rename's text has its meaning: the one that its names without a database show.
-std::string session_database(const SchemaTracker& schema, const DdlJob& job, std::string_view query) {
-  const std::vector<RenameStep> steps = rename_steps(query);
+std::string session_database(const schema::SchemaTracker& schema, const schema::DdlJob& job, std::string_view query) {
+  const std::vector<schema::RenameStep> steps = schema::rename_steps(query);
   // The job's schema is that of the last target.
   if (!steps.empty() && steps.back().to_schema.empty()) return schema.schema_name(job.schema_id);
   for (size_t i = 0; i < std::min(steps.size(), job.tables.size()); ++i)
@@ -94,14 +98,14 @@ std::string unix_time_of(const std::string& text) {
 
 // A column that is added with DEFAULT CURRENT_TIMESTAMP gives rows that are there the moment at which upstream ran it.
 // The sessions downstream are in UTC, so that the text of a DATETIME comes out as it is, whatever zone it was made in.
-absl::Status set_clock(SchemaTracker& schema, const DdlJob& job, DdlChange& ddl) {
-  for (const DdlTable& table : job.tables) {
+absl::Status set_clock(schema::SchemaTracker& schema, const schema::DdlJob& job, change::DdlChange& ddl) {
+  for (const schema::DdlTable& table : job.tables) {
     const auto before = schema.table(table.id, job.schema_version - 1);
     if (!before.ok() || before->schema == nullptr) continue;  // the job makes the table: it has no rows
-    SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt after, schema.table(table.id, job.schema_version));
+    SLUICE_ASSIGN_OR_RETURN(const schema::SchemaTracker::TableAt after, schema.table(table.id, job.schema_version));
     if (after.schema == nullptr) continue;
     for (size_t i = 0; i < after.schema->def.columns.size(); ++i) {
-      const ColumnDef& column = after.schema->def.columns[i];
+      const change::ColumnDef& column = after.schema->def.columns[i];
       const std::optional<std::string>& origin = after.schema->origin_defaults[i];
       if (!after.schema->defaults_to_now[i] || !origin || before->schema->find_column(column.id) >= 0) continue;
       const std::string clock = unix_time_of(*origin);
@@ -120,10 +124,10 @@ absl::Status set_clock(SchemaTracker& schema, const DdlJob& job, DdlChange& ddl)
 
 // An unqualified name in the text means the database the user was in: that of the object before the job, where there is
 // one.
-SchemaTracker::Name place_of(const SchemaTracker& schema, const DdlJob& job) {
-  if (job.type == DdlType::rename_table || job.type == DdlType::rename_tables ||
-      job.type == DdlType::exchange_partition || drops_table(job.type)) {
-    const bool altered = job.type == DdlType::exchange_partition && !job.tables.empty();
+schema::SchemaTracker::Name place_of(const schema::SchemaTracker& schema, const schema::DdlJob& job) {
+  if (job.type == schema::DdlType::rename_table || job.type == schema::DdlType::rename_tables ||
+      job.type == schema::DdlType::exchange_partition || drops_table(job.type)) {
+    const bool altered = job.type == schema::DdlType::exchange_partition && !job.tables.empty();
     if (auto name = schema.name_before(job, altered ? job.tables[0].id : job.table_id); name.has_value())
       return *std::move(name);
   }
@@ -134,48 +138,49 @@ SchemaTracker::Name place_of(const SchemaTracker& schema, const DdlJob& job) {
 
 }  // namespace
 
-bool is_unsupported(DdlType type) {
+bool is_unsupported(schema::DdlType type) {
   switch (type) {
-    case DdlType::update_tiflash_status:
-    case DdlType::lock_table:
-    case DdlType::unlock_table:
-    case DdlType::cache_table:
-    case DdlType::no_cache_table:
-    case DdlType::alter_table_attributes:
-    case DdlType::alter_partition_attributes:
-    case DdlType::create_placement_policy:
-    case DdlType::alter_placement_policy:
-    case DdlType::drop_placement_policy:
-    case DdlType::alter_partition_placement:
-    case DdlType::modify_schema_placement:
-    case DdlType::alter_table_placement:
-    case DdlType::create_resource_group:
-    case DdlType::alter_resource_group:
-    case DdlType::drop_resource_group:
+    case schema::DdlType::update_tiflash_status:
+    case schema::DdlType::lock_table:
+    case schema::DdlType::unlock_table:
+    case schema::DdlType::cache_table:
+    case schema::DdlType::no_cache_table:
+    case schema::DdlType::alter_table_attributes:
+    case schema::DdlType::alter_partition_attributes:
+    case schema::DdlType::create_placement_policy:
+    case schema::DdlType::alter_placement_policy:
+    case schema::DdlType::drop_placement_policy:
+    case schema::DdlType::alter_partition_placement:
+    case schema::DdlType::modify_schema_placement:
+    case schema::DdlType::alter_table_placement:
+    case schema::DdlType::create_resource_group:
+    case schema::DdlType::alter_resource_group:
+    case schema::DdlType::drop_resource_group:
       return true;
     default:
       return false;
   }
 }
 
-absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& job, std::string_view query) {
-  DdlChange ddl{.job_id = job.id,
-                .type = static_cast<int>(job.type),
-                .schema_version = job.schema_version,
-                .schema = {},
-                .table = {},
-                .query = std::string(query),
-                .job_query = job.query,
-                .expectations = {},
-                .clock = {},
-                .session_schema = {},
-                .creates_schema = job.type == DdlType::create_schema};
-  SchemaTracker::Name place = place_of(schema, job);
+absl::StatusOr<change::DdlChange> make_ddl_change(schema::SchemaTracker& schema, const schema::DdlJob& job,
+                                                  std::string_view query) {
+  change::DdlChange ddl{.job_id = job.id,
+                        .type = static_cast<int>(job.type),
+                        .schema_version = job.schema_version,
+                        .schema = {},
+                        .table = {},
+                        .query = std::string(query),
+                        .job_query = job.query,
+                        .expectations = {},
+                        .clock = {},
+                        .session_schema = {},
+                        .creates_schema = job.type == schema::DdlType::create_schema};
+  schema::SchemaTracker::Name place = place_of(schema, job);
   ddl.schema = std::move(place.schema);
   ddl.table = std::move(place.table);
-  if (job.type == DdlType::rename_table || job.type == DdlType::rename_tables)
+  if (job.type == schema::DdlType::rename_table || job.type == schema::DdlType::rename_tables)
     ddl.session_schema = session_database(schema, job, query);
-  if (ddl.creates_schema || job.type == DdlType::drop_schema)
+  if (ddl.creates_schema || job.type == schema::DdlType::drop_schema)
     ddl.expectations.push_back({.schema = ddl.schema, .table = {}, .exists = ddl.creates_schema, .columns = {}});
   else if (drops_table(job.type))
     ddl.expectations.push_back(gone({.schema = ddl.schema, .table = ddl.table}));
@@ -185,10 +190,10 @@ absl::StatusOr<DdlChange> make_ddl_change(SchemaTracker& schema, const DdlJob& j
   return ddl;
 }
 
-bool passes(const TableFilter& filter, const DdlChange& ddl) {
-  return filter.passes(ddl.schema, ddl.table) || std::ranges::any_of(ddl.expectations, [&](const DdlExpectation& e) {
-           return filter.passes(e.schema, e.table);
-         });
+bool passes(const TableFilter& filter, const change::DdlChange& ddl) {
+  return filter.passes(ddl.schema, ddl.table) ||
+         std::ranges::any_of(ddl.expectations,
+                             [&](const change::DdlExpectation& e) { return filter.passes(e.schema, e.table); });
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -4,11 +4,12 @@
 
 #include <vector>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/schema/table_schema.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
-[[nodiscard]] std::vector<DdlElement> ddl_changes(const TableSchema& before, const TableSchema& after);
+[[nodiscard]] std::vector<change::DdlElement> ddl_changes(const schema::TableSchema& before,
+                                                          const schema::TableSchema& after);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 constexpr unsigned kGroupDigits = 9;  // in four bytes
@@ -68,4 +68,4 @@ absl::Status append_decimal(std::string_view bytes, DecimalShape shape, std::str
   return absl::OkStatus();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

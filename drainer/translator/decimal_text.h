@@ -8,7 +8,7 @@
 
 #include <absl/status/status.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 inline constexpr uint8_t kDecimalDigitsMax = 81;  // nine words of nine digits, as the database computes with
 
@@ -24,4 +24,4 @@ struct DecimalShape {
 // Errors:   DATA_LOSS for a digit group that overflows.
 [[nodiscard]] absl::Status append_decimal(std::string_view bytes, DecimalShape shape, std::string& text);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "drainer/translator/time_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 enum TypeCode : uint8_t {
@@ -318,4 +318,4 @@ absl::Status append_json(std::string_view value, std::string& text) {
       .value(static_cast<uint8_t>(value[0]), value.substr(1), 0);
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -11,7 +11,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 inline constexpr size_t kJsonExpansionMax = 16;
 inline constexpr unsigned kJsonDepthMax = 200;
@@ -22,4 +22,4 @@ inline constexpr unsigned kJsonDepthMax = 200;
 // Appends the value to `text`.
 [[nodiscard]] absl::Status append_json(std::string_view value, std::string& text);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -8,7 +8,7 @@
 #include "drainer/translator/decimal_text.h"
 #include "drainer/translator/json_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 enum Flag : uint8_t {
@@ -160,4 +160,4 @@ absl::StatusOr<RowDatum> take_datum(std::string_view& row, std::pmr::memory_reso
   }
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

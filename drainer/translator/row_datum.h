@@ -9,7 +9,7 @@
 
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 struct RowDatum {
   enum class Kind : uint8_t { null, int64, uint64, float64, bytes, decimal, duration, json };
@@ -28,4 +28,4 @@ struct RowDatum {
 // `arena`.
 [[nodiscard]] absl::StatusOr<RowDatum> take_datum(std::string_view& row, std::pmr::memory_resource& arena);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

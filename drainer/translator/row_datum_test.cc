@@ -10,7 +10,7 @@
 #include "drainer/translator/json_text.h"
 #include "drainer/translator/time_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 using testing::HasSubstr;
@@ -194,4 +194,4 @@ TEST(JsonText, RefusesValuesThatReachOutOrRepeatWithoutEnd) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

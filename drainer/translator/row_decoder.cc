@@ -4,25 +4,27 @@
 
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 constexpr int64_t kHandleColumnId = -1;  // the hidden row id, in deletes of tables without a clustered key
 constexpr std::string_view kEmptyRow("\0", 1);
 
 // Rows are written without generated columns in updates, and columns still being added aren't anybody's business yet.
-bool is_writable(const ColumnDef& column) {
+bool is_writable(const change::ColumnDef& column) {
   return column.is_public && !column.generated;
 }
 
 }  // namespace
 
-RowDecoder::RowDecoder(const TableSchema& table, RowContext context, std::string_view payload, ColumnValues& values)
+RowDecoder::RowDecoder(const schema::TableSchema& table, RowContext context, std::string_view payload,
+                       ColumnValues& values)
     : table_(table), context_(context), payload_(payload), values_(values) {}
 
 RowDecoder::Image RowDecoder::new_image() {
   const size_t count = table_.def.columns.size();
-  auto* datums = static_cast<Datum*>(values_.arena().allocate(count * sizeof(Datum), alignof(Datum)));
+  auto* datums =
+      static_cast<change::Datum*>(values_.arena().allocate(count * sizeof(change::Datum), alignof(change::Datum)));
   std::uninitialized_default_construct_n(datums, count);
   return {datums, count};
 }
@@ -47,7 +49,7 @@ absl::Status RowDecoder::unknown_column(int64_t id, std::string_view where) cons
             where, -1);
 }
 
-absl::Status RowDecoder::take_pair(std::string_view& row, int& column, Datum& value) {
+absl::Status RowDecoder::take_pair(std::string_view& row, int& column, change::Datum& value) {
   const std::string_view begin = row;
   absl::StatusOr<RowDatum> id = take_datum(row, values_.arena());
   if (!id.ok()) return at(id.status(), begin, -1);
@@ -59,7 +61,7 @@ absl::Status RowDecoder::take_pair(std::string_view& row, int& column, Datum& va
   const absl::StatusOr<RowDatum> datum = take_datum(row, values_.arena());
   if (!datum.ok()) return at(datum.status(), body, column);
   if (column < 0) return unknown_column(id->integer, begin);
-  absl::StatusOr<Datum> converted = values_.from_row(*datum, table_.def.columns[static_cast<size_t>(column)]);
+  absl::StatusOr<change::Datum> converted = values_.from_row(*datum, table_.def.columns[static_cast<size_t>(column)]);
   if (!converted.ok()) return at(converted.status(), body, column);
   value = *converted;
   return absl::OkStatus();
@@ -75,7 +77,7 @@ absl::Status RowDecoder::take_handle(std::string_view& row, Image image) {
                 begin, -1);
     if (!table_.handle_is_key) return absl::OkStatus();
     const uint32_t column = table_.def.indexes[0].parts[0].column;
-    absl::StatusOr<Datum> value = values_.from_row(*handle, table_.def.columns[column]);
+    absl::StatusOr<change::Datum> value = values_.from_row(*handle, table_.def.columns[column]);
     if (!value.ok()) return at(value.status(), begin, static_cast<int>(column));
     image[column] = *value;
     return absl::OkStatus();
@@ -85,7 +87,7 @@ absl::Status RowDecoder::take_handle(std::string_view& row, Image image) {
     const absl::StatusOr<RowDatum> part = take_datum(row, values_.arena());
     if (!part.ok()) return at(part.status(), begin, static_cast<int>(column));
     if (!whole) continue;  // a prefix; the row has the value
-    absl::StatusOr<Datum> value = values_.from_row(*part, table_.def.columns[column]);
+    absl::StatusOr<change::Datum> value = values_.from_row(*part, table_.def.columns[column]);
     if (!value.ok()) return at(value.status(), begin, static_cast<int>(column));
     image[column] = *value;
   }
@@ -95,33 +97,33 @@ absl::Status RowDecoder::take_handle(std::string_view& row, Image image) {
 absl::Status RowDecoder::fill_missing(Image image, std::string_view row) {
   for (size_t i = 0; i < image.size(); ++i) {
     if (!image[i].is_absent()) continue;
-    absl::StatusOr<Datum> value = values_.missing(table_.def.columns[i], table_.origin_defaults[i]);
+    absl::StatusOr<change::Datum> value = values_.missing(table_.def.columns[i], table_.origin_defaults[i]);
     if (!value.ok()) return at(value.status(), row, static_cast<int>(i));
     image[i] = *value;
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<RowChange> RowDecoder::insert(std::string_view row) {
+absl::StatusOr<change::RowChange> RowDecoder::insert(std::string_view row) {
   const std::string_view whole = row;
   const Image image = new_image();
   SLUICE_RETURN_IF_ERROR(take_handle(row, image));
   while (!row.empty() && row != kEmptyRow) {
     int column = -1;
-    Datum value;
+    change::Datum value;
     SLUICE_RETURN_IF_ERROR(take_pair(row, column, value));
     if (column >= 0) image[static_cast<size_t>(column)] = value;
   }
   SLUICE_RETURN_IF_ERROR(fill_missing(image, whole));
-  return RowChange{.kind = RowChangeKind::insert, .table = &table_.def, .before = {}, .after = image};
+  return change::RowChange{.kind = change::RowChangeKind::insert, .table = &table_.def, .before = {}, .after = image};
 }
 
 absl::Status RowDecoder::complete_update(Image before, Image after, std::string_view row) {
   for (size_t i = 0; i < before.size(); ++i) {
-    const ColumnDef& column = table_.def.columns[i];
+    const change::ColumnDef& column = table_.def.columns[i];
     const int ordinal = static_cast<int>(i);
     if (!is_writable(column)) {
-      before[i] = after[i] = Datum();
+      before[i] = after[i] = change::Datum();
       continue;
     }
     if (before[i].is_absent() != after[i].is_absent())
@@ -130,21 +132,21 @@ absl::Status RowDecoder::complete_update(Image before, Image after, std::string_
     // A column that is being dropped is written no more, though this schema version still has it. Its default is what
     // TiDB-Binlog's files say; the row downstream may hold anything there.
     if (!context_.may_be_changing) return at(absl::DataLossError("the update lacks the column"), row, ordinal);
-    absl::StatusOr<Datum> value = values_.missing(column, table_.origin_defaults[i]);
+    absl::StatusOr<change::Datum> value = values_.missing(column, table_.origin_defaults[i]);
     if (!value.ok()) return at(value.status(), row, ordinal);
     before[i] = after[i] = value->as_presumed();
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<RowChange> RowDecoder::update(std::string_view row) {
+absl::StatusOr<change::RowChange> RowDecoder::update(std::string_view row) {
   const std::string_view whole = row;
   const Image before = new_image();
   const Image after = new_image();
   while (!row.empty() && row != kEmptyRow) {
     const std::string_view begin = row;
     int column = -1;
-    Datum value;
+    change::Datum value;
     SLUICE_RETURN_IF_ERROR(take_pair(row, column, value));
     if (column < 0) continue;
     const auto i = static_cast<size_t>(column);
@@ -157,18 +159,19 @@ absl::StatusOr<RowChange> RowDecoder::update(std::string_view row) {
       return at(absl::DataLossError("a third value in one update"), begin, column);
   }
   SLUICE_RETURN_IF_ERROR(complete_update(before, after, whole));
-  return RowChange{.kind = RowChangeKind::update, .table = &table_.def, .before = before, .after = after};
+  return change::RowChange{
+      .kind = change::RowChangeKind::update, .table = &table_.def, .before = before, .after = after};
 }
 
-absl::StatusOr<RowChange> RowDecoder::remove(std::string_view row) {
+absl::StatusOr<change::RowChange> RowDecoder::remove(std::string_view row) {
   const Image image = new_image();
   while (!row.empty() && row != kEmptyRow) {
     int column = -1;
-    Datum value;
+    change::Datum value;
     SLUICE_RETURN_IF_ERROR(take_pair(row, column, value));
     if (column >= 0) image[static_cast<size_t>(column)] = value;
   }
-  return RowChange{.kind = RowChangeKind::remove, .table = &table_.def, .before = image, .after = {}};
+  return change::RowChange{.kind = change::RowChangeKind::remove, .table = &table_.def, .before = image, .after = {}};
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -15,11 +15,11 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/schema/table_schema.h"
 #include "drainer/translator/column_value.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 struct RowContext {
   int64_t schema_version = 0;        // the transaction's
@@ -30,30 +30,30 @@ struct RowContext {
 class RowDecoder {
  public:
   // Everything given must outlive the decoder.
-  RowDecoder(const TableSchema& table, RowContext context, std::string_view payload, ColumnValues& values);
+  RowDecoder(const schema::TableSchema& table, RowContext context, std::string_view payload, ColumnValues& values);
 
   // `row` lies in the payload.
-  [[nodiscard]] absl::StatusOr<RowChange> insert(std::string_view row);
-  [[nodiscard]] absl::StatusOr<RowChange> update(std::string_view row);
-  [[nodiscard]] absl::StatusOr<RowChange> remove(std::string_view row);
+  [[nodiscard]] absl::StatusOr<change::RowChange> insert(std::string_view row);
+  [[nodiscard]] absl::StatusOr<change::RowChange> update(std::string_view row);
+  [[nodiscard]] absl::StatusOr<change::RowChange> remove(std::string_view row);
 
  private:
-  using Image = std::span<Datum>;
+  using Image = std::span<change::Datum>;
 
   [[nodiscard]] Image new_image();
   [[nodiscard]] absl::Status take_handle(std::string_view& row, Image image);
   // Takes one (column id, value) pair; `column` is -1 for a column that the table doesn't have.
-  [[nodiscard]] absl::Status take_pair(std::string_view& row, int& column, Datum& value);
+  [[nodiscard]] absl::Status take_pair(std::string_view& row, int& column, change::Datum& value);
   [[nodiscard]] absl::Status unknown_column(int64_t id, std::string_view at) const;
   [[nodiscard]] absl::Status fill_missing(Image image, std::string_view row);
   [[nodiscard]] absl::Status complete_update(Image before, Image after, std::string_view row);
   // Adds where to a status of what.
   [[nodiscard]] absl::Status at(const absl::Status& status, std::string_view where, int column) const;
 
-  const TableSchema& table_;
+  const schema::TableSchema& table_;
   RowContext context_;
   std::string_view payload_;
   ColumnValues& values_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

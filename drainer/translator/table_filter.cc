@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 std::string lower(std::string_view text) {
@@ -110,4 +110,4 @@ bool TableFilter::passes(std::string_view schema, std::string_view table) const 
   return !names(rules_->ignore_tables);
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

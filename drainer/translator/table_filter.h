@@ -14,7 +14,7 @@
 
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 struct TableName {
   std::string schema;
@@ -44,4 +44,4 @@ class TableFilter {
   std::shared_ptr<const Rules> rules_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 TableFilter make(const TableFilterOptions& options) {
@@ -57,4 +57,4 @@ TEST(TableFilter, NamesAnEntryThatIsNoExpression) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

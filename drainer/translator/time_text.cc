@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 constexpr unsigned kFractionMax = 6;
@@ -75,4 +75,4 @@ void append_duration(int64_t nanoseconds, unsigned fraction, std::string& text) 
   append_fraction(static_cast<uint32_t>(magnitude / 1000 % 1'000'000), fraction, text);
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

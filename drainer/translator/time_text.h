@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 struct CivilTime {
   int32_t year = 0;
@@ -34,4 +34,4 @@ void append_date(const CivilTime& time, std::string& text);
 void append_datetime(const CivilTime& time, unsigned fraction, std::string& text);
 void append_duration(int64_t nanoseconds, unsigned fraction, std::string& text);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

@@ -13,7 +13,7 @@
 #include "drainer/translator/row_decoder.h"
 #include "drainer/translator/wire_reader.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 constexpr int64_t kDeleteOnly = 1;                      // TiDB's SchemaState
@@ -202,17 +202,17 @@ struct Translator::Mutation {
   }
 };
 
-Translator::Translator(SchemaTracker& schema, TranslatorOptions options)
+Translator::Translator(schema::SchemaTracker& schema, TranslatorOptions options)
     : schema_(schema), options_(std::move(options)) {}
 
 absl::StatusOr<Translation> Translator::translate(StartTs start_ts, CommitTs commit_ts,
                                                   std::shared_ptr<const std::string> payload) {
   Translation out;
-  out.transaction = std::make_shared<Transaction>();
+  out.transaction = std::make_shared<change::Transaction>();
   out.transaction->start_ts = start_ts;
   out.transaction->commit_ts = commit_ts;
   out.transaction->payload = payload;
-  out.transaction->memory_bytes = sizeof(Transaction) + payload->size();
+  out.transaction->memory_bytes = sizeof(change::Transaction) + payload->size();
   const absl::StatusOr<Binlog> binlog = Binlog::parse(*payload);
   absl::Status status = binlog.status();
   if (status.ok() && binlog->start_ts != start_ts.value)
@@ -227,7 +227,7 @@ absl::StatusOr<Translation> Translator::translate(StartTs start_ts, CommitTs com
 absl::Status Translator::translate_ddl(const Binlog& binlog, Translation& out) {
   const auto skip = [&](SkipReason reason) { return out.skipped = reason, absl::OkStatus(); };
   if (is_setval(binlog.ddl_query)) return skip(SkipReason::sequence_value);  // its job id is made up
-  SLUICE_ASSIGN_OR_RETURN(const DdlJob* job, schema_.job(binlog.ddl_job_id));
+  SLUICE_ASSIGN_OR_RETURN(const schema::DdlJob* job, schema_.job(binlog.ddl_job_id));
   out.transaction->schema_version = job->schema_version;
   // DROP COLUMN announces its delete-only step with the same text; the job's end comes as a binlog of its own.
   if (binlog.ddl_schema_state == kDeleteOnly || !job->finished() || job->schema_version == 0)
@@ -235,14 +235,14 @@ absl::Status Translator::translate_ddl(const Binlog& binlog, Translation& out) {
   if (job->table_id > kTableIdMax) return skip(SkipReason::ddl_system);
   applied_schema_version_ = std::max(applied_schema_version_, job->schema_version);
   if (is_unsupported(job->type)) return skip(SkipReason::ddl_unsupported);
-  SLUICE_ASSIGN_OR_RETURN(DdlChange ddl, make_ddl_change(schema_, *job, binlog.ddl_query));
+  SLUICE_ASSIGN_OR_RETURN(change::DdlChange ddl, make_ddl_change(schema_, *job, binlog.ddl_query));
   if (!passes(options_.filter, ddl)) return skip(SkipReason::filtered);
   out.transaction->ddl = std::move(ddl);
   return absl::OkStatus();
 }
 
 absl::Status Translator::translate_rows(const Binlog& binlog, Translation& out) {
-  Transaction& transaction = *out.transaction;
+  change::Transaction& transaction = *out.transaction;
   std::vector<std::string_view> mutations;
   for (WireReader reader(binlog.payload, binlog.prewrite_value); !reader.at_end();) {
     SLUICE_ASSIGN_OR_RETURN(const WireReader::Field field, reader.next());
@@ -260,7 +260,7 @@ absl::Status Translator::translate_rows(const Binlog& binlog, Translation& out) 
     if (ordinal > kRowsMax) return absl::DataLossError(fmt::format("more than {} rows", kRowsMax));
     SLUICE_RETURN_IF_ERROR(translate_mutation(mutation, out));
   }
-  transaction.memory_bytes += transaction.rows.capacity() * sizeof(RowChange);
+  transaction.memory_bytes += transaction.rows.capacity() * sizeof(change::RowChange);
   if (!transaction.rows.empty()) return absl::OkStatus();
   out.skipped = out.rows_filtered != 0            ? SkipReason::filtered
                 : out.rows_of_dropped_tables != 0 ? SkipReason::dropped_table
@@ -269,15 +269,16 @@ absl::Status Translator::translate_rows(const Binlog& binlog, Translation& out) 
 }
 
 absl::Status Translator::translate_mutation(const Mutation& mutation, Translation& out) {
-  Transaction& transaction = *out.transaction;
+  change::Transaction& transaction = *out.transaction;
   // Truncated by a DDL that committed before these rows: they are lost upstream too.
-  SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt now,
+  SLUICE_ASSIGN_OR_RETURN(const schema::SchemaTracker::TableAt now,
                           schema_.table(mutation.table_id, std::max(mutation.schema_version, applied_schema_version_)));
-  if (now.state == SchemaTracker::TableState::gone)
+  if (now.state == schema::SchemaTracker::TableState::gone)
     return out.rows_of_dropped_tables += mutation.sequence.size(), absl::OkStatus();
-  SLUICE_ASSIGN_OR_RETURN(const SchemaTracker::TableAt at, schema_.table(mutation.table_id, mutation.schema_version));
+  SLUICE_ASSIGN_OR_RETURN(const schema::SchemaTracker::TableAt at,
+                          schema_.table(mutation.table_id, mutation.schema_version));
   if (at.schema == nullptr) return out.rows_of_dropped_tables += mutation.sequence.size(), absl::OkStatus();
-  const TableDef& def = at.schema->def;
+  const change::TableDef& def = at.schema->def;
   if (!options_.filter.passes(def.schema, def.name))
     return out.rows_filtered += mutation.sequence.size(), absl::OkStatus();
 
@@ -293,9 +294,9 @@ absl::Status Translator::translate_mutation(const Mutation& mutation, Translatio
   if (transaction.rows.empty()) transaction.rows.reserve(mutation.sequence.size());
   for (size_t i = 0; i < mutation.sequence.size(); ++i) {
     const uint64_t kind = mutation.sequence[i];
-    absl::StatusOr<RowChange> row = kind == kInsert   ? decoder.insert(mutation.inserted[next[0]++])
-                                    : kind == kUpdate ? decoder.update(mutation.updated[next[1]++])
-                                                      : decoder.remove(mutation.deleted[next[2]++]);
+    absl::StatusOr<change::RowChange> row = kind == kInsert   ? decoder.insert(mutation.inserted[next[0]++])
+                                            : kind == kUpdate ? decoder.update(mutation.updated[next[1]++])
+                                                              : decoder.remove(mutation.deleted[next[2]++]);
     if (!row.ok()) return annotate(row.status(), fmt::format("row {}", mutation.first_ordinal + i));
     row->ordinal = mutation.first_ordinal + static_cast<uint32_t>(i);
     transaction.rows.push_back(*row);
@@ -304,4 +305,4 @@ absl::Status Translator::translate_mutation(const Mutation& mutation, Translatio
   return absl::OkStatus();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

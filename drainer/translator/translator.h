@@ -19,12 +19,12 @@
 
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
 #include "base/tso.h"
+#include "drainer/change/row_change.h"
 #include "drainer/schema/schema_tracker.h"
 #include "drainer/translator/table_filter.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 enum class SkipReason : uint8_t {
   none,             // there is something to apply
@@ -40,7 +40,7 @@ enum class SkipReason : uint8_t {
 [[nodiscard]] std::string_view to_string(SkipReason reason);
 
 struct Translation {
-  std::shared_ptr<Transaction> transaction;
+  std::shared_ptr<change::Transaction> transaction;
   SkipReason skipped = SkipReason::none;
   uint64_t rows_filtered = 0;  // row changes of tables that the filter drops
   uint64_t rows_of_dropped_tables = 0;
@@ -54,7 +54,7 @@ struct TranslatorOptions {
 
 class Translator {
  public:
-  Translator(SchemaTracker& schema, TranslatorOptions options);
+  Translator(schema::SchemaTracker& schema, TranslatorOptions options);
 
   // What comes next commits after `position`: the DDLs up to there count as translated.
   void start_at(CommitTs position) { applied_schema_version_ = schema_.schema_version_at(any_ts(position)); }
@@ -71,9 +71,9 @@ class Translator {
   [[nodiscard]] absl::Status translate_rows(const Binlog& binlog, Translation& out);
   [[nodiscard]] absl::Status translate_mutation(const Mutation& mutation, Translation& out);
 
-  SchemaTracker& schema_;
+  schema::SchemaTracker& schema_;
   TranslatorOptions options_;
   int64_t applied_schema_version_ = 0;  // of the last DDL behind us: rows of a table it truncated are moot
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

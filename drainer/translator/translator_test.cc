@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "net/tidb/binlog.pb.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 using testing::HasSubstr;
@@ -50,7 +50,7 @@ class TranslatorTest : public ::testing::Test {
         job(2, 3, 2, 50, table_info(50)) + "," + job(3, 3, 3, 60, table_info(60, "noise")) + "," +
         job(4, 5, 4, 50, "null", 3) + "," + job(5, 11, 5, 50, table_info(51)) + "," +
         job(6, 57, 6, 51, table_info(51)) + "]";
-    auto jobs = parse_ddl_history(history);
+    auto jobs = schema::parse_ddl_history(history);
     EXPECT_TRUE(jobs.ok()) << jobs.status();
     EXPECT_TRUE(schema_.load(*std::move(jobs)).ok());
   }
@@ -94,7 +94,7 @@ class TranslatorTest : public ::testing::Test {
     return translate(message.SerializeAsString());
   }
 
-  SchemaTracker schema_;
+  schema::SchemaTracker schema_;
   std::optional<Translator> translator_;
 };
 
@@ -137,8 +137,8 @@ TEST_F(TranslatorTest, ColumnsAddedWithTheCurrentTimeCarryTheMomentTheyWereAdded
   const std::string later = first + "," + now(8, "l", 12, R"("2001-09-09 01:46:41")");
   const std::string apart =
       later + "," + now(9, "m", 12, R"("2024-01-01 01:00:00")") + "," + now(10, "n", 7, R"("2024-01-01 00:00:00")");
-  auto jobs = parse_ddl_history("[" + job(7, 61, 7, 51, info(first)) + "," + job(8, 5, 8, 51, info(later)) + "," +
-                                job(9, 61, 9, 51, info(apart)) + "]");
+  auto jobs = schema::parse_ddl_history("[" + job(7, 61, 7, 51, info(first)) + "," + job(8, 5, 8, 51, info(later)) +
+                                        "," + job(9, 61, 9, 51, info(apart)) + "]");
   ASSERT_TRUE(jobs.ok()) << jobs.status();
   ASSERT_TRUE(schema_.load(*std::move(jobs)).ok());
   const auto clock = [&](int64_t id) {
@@ -167,7 +167,7 @@ TEST_F(TranslatorTest, ADdlSaysWhatItChangesOfATable) {
   // A column's part in keys is no change of the column.
   const std::string keyed = R"("Tp":15,"Flag":4,"Flen":20)";
   const std::string longer = R"("Tp":15,"Flag":4,"Flen":30)";
-  auto jobs = parse_ddl_history(
+  auto jobs = schema::parse_ddl_history(
       "[" + job(7, 61, 7, 51, info(index, p0 + "," + p1, keyed)) + "," +
       job(8, 12, 8, 51, info(index, p0 + "," + p1, longer)) + "," + job(9, 20, 9, 51, info(index, p1, longer)) + "," +
       job(10, 23, 10, 51, info(index, p1_anew, longer)) + "," + job(11, 8, 11, 51, info("", p1_anew, longer)) + "]");
@@ -177,7 +177,7 @@ TEST_F(TranslatorTest, ADdlSaysWhatItChangesOfATable) {
     const auto got = ddl(id, "alter");
     EXPECT_TRUE(got.ok()) << got.status();
     std::string text;
-    for (const DdlElement& change : got->transaction->ddl->expectations.at(0).changes)
+    for (const change::DdlElement& change : got->transaction->ddl->expectations.at(0).changes)
       text += fmt::format("{}{}{}{}({}) ", static_cast<int>(change.kind), change.name, change.existed ? "-" : "",
                           change.exists ? "+" : "", fmt::join(change.parts, ","));
     return text;
@@ -193,7 +193,7 @@ TEST_F(TranslatorTest, ADdlSaysWhatItChangesOfATable) {
 TEST_F(TranslatorTest, FillsWhatAnInsertLeavesOut) {
   const auto got = translate(50, 2, {.inserted = {kInsertRow}, .sequence = {0}});
   ASSERT_TRUE(got.ok()) << got.status();
-  const RowChange& row = got->transaction->rows.at(0);
+  const change::RowChange& row = got->transaction->rows.at(0);
   EXPECT_EQ(row.after[0].as_uint64(), 1u);
   EXPECT_EQ(row.after[1].as_bytes(), "A");
   EXPECT_EQ(row.after[2].as_bytes(), "2020-01-02 23:04:05.678");  // its origin default, UTC
@@ -235,12 +235,12 @@ TEST_F(TranslatorTest, FollowsTheSequenceAcrossTheKindsOfRows) {
   ASSERT_TRUE(got.ok()) << got.status();
   const auto& rows = got->transaction->rows;
   ASSERT_EQ(rows.size(), 3u);
-  EXPECT_EQ(rows[0].kind, RowChangeKind::remove);
+  EXPECT_EQ(rows[0].kind, change::RowChangeKind::remove);
   EXPECT_TRUE(rows[0].before[1].is_absent());
-  EXPECT_EQ(rows[1].kind, RowChangeKind::update);
+  EXPECT_EQ(rows[1].kind, change::RowChangeKind::update);
   EXPECT_EQ(rows[1].before[1].as_bytes(), "A");
   EXPECT_EQ(rows[1].after[1].as_bytes(), "B");
-  EXPECT_EQ(rows[2].kind, RowChangeKind::insert);
+  EXPECT_EQ(rows[2].kind, change::RowChangeKind::insert);
 }
 
 // Column n is being dropped at version 5's time: the update of version 4 no longer carries it.
@@ -250,7 +250,7 @@ TEST_F(TranslatorTest, MarksWhatAnUpdateDuringDropColumnDoesNotCarry) {
     image += "\x08\x02\x08\x02"s + "\x08\x04\x02\x02"s + value + "\x08\x06\x00"s + "\x08\x08\x08\x02"s;
   const auto got = translate(50, 4, {.updated = {image}, .sequence = {1}});
   ASSERT_TRUE(got.ok()) << got.status();
-  const RowChange& row = got->transaction->rows.at(0);
+  const change::RowChange& row = got->transaction->rows.at(0);
   EXPECT_FALSE(row.before[1].is_presumed());
   EXPECT_TRUE(row.before[4].is_presumed());
   EXPECT_EQ(row.before[4].as_int64(), 7);  // as TiDB-Binlog's files have it
@@ -338,7 +338,7 @@ TEST_F(TranslatorTest, SkipsWhatNeverGoesDownstream) {
 TEST_F(TranslatorTest, SaysWhatADdlLeavesBehind) {
   const auto got = ddl(2, "create table t");
   ASSERT_TRUE(got->transaction->ddl);
-  const DdlChange& change = *got->transaction->ddl;
+  const change::DdlChange& change = *got->transaction->ddl;
   EXPECT_EQ(change.schema, "shop");
   EXPECT_EQ(change.table, "t");
   ASSERT_EQ(change.expectations.size(), 1u);
@@ -354,4 +354,4 @@ TEST_F(TranslatorTest, WantsTheHistoryAgainForAJobItLacks) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

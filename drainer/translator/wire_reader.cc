@@ -2,7 +2,7 @@
 
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 namespace {
 
 constexpr unsigned kVarintBytesMax = 10;
@@ -56,4 +56,4 @@ absl::StatusOr<WireReader::Field> WireReader::next() {
   }
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

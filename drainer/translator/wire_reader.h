@@ -9,7 +9,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::translator {
 
 class WireReader {
  public:
@@ -37,4 +37,4 @@ class WireReader {
   std::string_view rest_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::translator

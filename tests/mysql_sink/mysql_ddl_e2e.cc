@@ -2,13 +2,13 @@
 
 #include "tests/mysql_sink/sink_fixture.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using ::testing::HasSubstr;
 
-DdlChange create_t(std::string query = "create table t(id int primary key, v int)") {
-  DdlChange ddl;
+change::DdlChange create_t(std::string query = "create table t(id int primary key, v int)") {
+  change::DdlChange ddl;
   ddl.type = 3;
   ddl.schema = "s";
   ddl.table = "t";
@@ -17,8 +17,8 @@ DdlChange create_t(std::string query = "create table t(id int primary key, v int
   return ddl;
 }
 
-DdlChange alter_t(int type, std::string query, std::vector<std::string> columns) {
-  DdlChange ddl = create_t(std::move(query));
+change::DdlChange alter_t(int type, std::string query, std::vector<std::string> columns) {
+  change::DdlChange ddl = create_t(std::move(query));
   ddl.type = type;
   ddl.expectations[0].columns = std::move(columns);
   return ddl;
@@ -26,7 +26,7 @@ DdlChange alter_t(int type, std::string query, std::vector<std::string> columns)
 
 class MysqlDdlE2e : public SinkFixture {
  protected:
-  absl::Status apply(const MysqlSinkOptions& made, uint64_t commit_ts, DdlChange ddl) {
+  absl::Status apply(const MysqlSinkOptions& made, uint64_t commit_ts, change::DdlChange ddl) {
     MysqlSink sink(made);
     if (auto opened = sink.open(CommitTs(0)); !opened.ok()) return std::move(opened).status();
     SLUICE_RETURN_IF_ERROR(sink.submit(TransactionBuilder(commit_ts).ddl(std::move(ddl)).build()));
@@ -58,7 +58,7 @@ TEST_F(MysqlDdlE2e, RunsOnceWhenKilledAfterTheIntentOrAfterTheDdl) {
 
 TEST_F(MysqlDdlE2e, ATruncateThatRanIsKnownByTheTableIdAndIsNotRunAgain) {
   sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1,1)");
-  const DdlChange truncate = alter_t(11, "truncate table t", {"id", "v"});
+  const change::DdlChange truncate = alter_t(11, "truncate table t", {"id", "v"});
   EXPECT_TRUE(absl::IsInternal(apply(dying_at(SinkStep::ddl_ran), 10, truncate)));
   sql("INSERT INTO s.t VALUES (2,2)");  // would be lost by a second run
   EXPECT_STATUS_OK(apply(options(), 10, truncate));
@@ -67,7 +67,7 @@ TEST_F(MysqlDdlE2e, ATruncateThatRanIsKnownByTheTableIdAndIsNotRunAgain) {
 
 TEST_F(MysqlDdlE2e, AnInterruptedDdlWhoseTableLooksNeitherOldNorNewNeedsAHuman) {
   sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
-  const DdlChange add = alter_t(5, "alter table t add column c int", {"id", "v", "c"});
+  const change::DdlChange add = alter_t(5, "alter table t add column c int", {"id", "v", "c"});
   EXPECT_TRUE(absl::IsInternal(apply(dying_at(SinkStep::ddl_intent_written), 10, add)));
   sql("ALTER TABLE s.t ADD COLUMN other INT");
   const absl::Status status = apply(options(), 10, add);
@@ -88,7 +88,7 @@ TEST_F(MysqlDdlE2e, AConnectionKilledInTheMiddleOfADdlIsDecidedWithoutARestart) 
 }
 
 TEST_F(MysqlDdlE2e, ARejectedDdlNamesTsSqlAndServersWordsAndGoesOnWithDdlSkip) {
-  const DdlChange bad = create_t("create table t(id int primary key, key e((upper(v))))");
+  const change::DdlChange bad = create_t("create table t(id int primary key, key e((upper(v))))");
   const absl::Status status = apply(options(), 10, bad);
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   for (const char* part : {"commit_ts=10", "create table t(id int primary key, key e((upper(v))))",
@@ -122,7 +122,7 @@ TEST_F(MysqlDdlE2e, RowNeutralDdlIsSkippedAndCounted) {
 
 TEST_F(MysqlDdlE2e, ADropOfTwoTablesThatArrivesTwiceRunsOnce) {
   sql("CREATE TABLE s.t(id INT); CREATE TABLE s.u(id INT)");
-  DdlChange drop;
+  change::DdlChange drop;
   drop.type = 4;
   drop.schema = "s";
   drop.query = "drop table t, u";
@@ -144,7 +144,7 @@ TEST_F(MysqlDdlE2e, ADropOfTablesOfTwoDatabasesRunsOnce) {
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   uint64_t commit_ts = 10;
   for (const auto& [schema, table] : {std::pair("s", "t"), std::pair("s2", "u")}) {
-    DdlChange drop;
+    change::DdlChange drop;
     drop.type = 4;
     drop.schema = schema;
     drop.table = table;
@@ -158,7 +158,7 @@ TEST_F(MysqlDdlE2e, ADropOfTablesOfTwoDatabasesRunsOnce) {
 }
 
 TEST_F(MysqlDdlE2e, AReplicatedDatabaseTellsKeysApartAsTidbDoes) {
-  DdlChange create;
+  change::DdlChange create;
   create.type = 1;
   create.schema = "s2";
   create.query = "create database s2";
@@ -172,7 +172,7 @@ TEST_F(MysqlDdlE2e, AReplicatedDatabaseTellsKeysApartAsTidbDoes) {
 }
 
 TEST_F(MysqlDdlE2e, FingerprintsReachNamesOutsideAscii) {
-  DdlChange ddl = create_t("create table `表 x`(id int primary key, v int)");
+  change::DdlChange ddl = create_t("create table `表 x`(id int primary key, v int)");
   ddl.table = "表 x";
   ddl.expectations[0].table = "表 x";
   EXPECT_STATUS_OK(apply(options(), 10, ddl));
@@ -192,7 +192,7 @@ TEST_F(MysqlDdlE2e, ADefaultOfAnyBytesDoesNotStopTheNextDdl) {
 
 TEST_F(MysqlDdlE2e, RowsThatAreThereGetTheMomentAtWhichUpstreamRanIt) {
   sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1,1)");
-  DdlChange add = alter_t(
+  change::DdlChange add = alter_t(
       5, "alter table t add column a datetime(3) default now(3), add column b timestamp default current_timestamp",
       {"id", "v", "a", "b"});
   add.clock = "1000000000.459";
@@ -208,8 +208,8 @@ TEST_F(MysqlDdlE2e, RowsThatAreThereGetTheMomentAtWhichUpstreamRanIt) {
   EXPECT_EQ(select("SELECT a, b, c > '2020-01-01' FROM s.t"), "2001-09-09 01:46:40.459,2001-09-09 01:46:40,1");
 }
 
-DdlElement index_of(std::string name, std::vector<std::string> parts, bool added = true) {
-  return {.kind = DdlElement::Kind::index,
+change::DdlElement index_of(std::string name, std::vector<std::string> parts, bool added = true) {
+  return {.kind = change::DdlElement::Kind::index,
           .name = std::move(name),
           .existed = !added,
           .exists = added,
@@ -218,7 +218,7 @@ DdlElement index_of(std::string name, std::vector<std::string> parts, bool added
 
 TEST_F(MysqlDdlE2e, ATruncateThatDidNotRunRunsThoughSomeoneInsertedMeanwhile) {
   sql("CREATE TABLE s.t(id INT AUTO_INCREMENT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1,1)");
-  const DdlChange truncate = alter_t(11, "truncate table t", {"id", "v"});
+  const change::DdlChange truncate = alter_t(11, "truncate table t", {"id", "v"});
   EXPECT_TRUE(absl::IsInternal(apply(dying_at(SinkStep::ddl_intent_written), 10, truncate)));
   sql("INSERT INTO s.t VALUES (9,9)");
   EXPECT_STATUS_OK(apply(options(), 10, truncate));
@@ -229,7 +229,7 @@ TEST_F(MysqlDdlE2e, AnIndexIsAddedAndDroppedOnceWhateverElseHappensToTheTable) {
   for (const SinkStep step : {SinkStep::ddl_intent_written, SinkStep::ddl_ran}) {
     SCOPED_TRACE(static_cast<int>(step));
     sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t; CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
-    DdlChange add = alter_t(7, "alter table t add unique index iv(v)", {"id", "v"});
+    change::DdlChange add = alter_t(7, "alter table t add unique index iv(v)", {"id", "v"});
     add.expectations[0].changes = {index_of("iv", {"v"})};
     EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, add)));
     sql("ALTER TABLE s.t COMMENT='by hand'; INSERT INTO s.t VALUES (1,1); ALTER TABLE s.t ADD COLUMN other INT");
@@ -237,7 +237,7 @@ TEST_F(MysqlDdlE2e, AnIndexIsAddedAndDroppedOnceWhateverElseHappensToTheTable) {
     EXPECT_EQ(select("SELECT INDEX_NAME, NON_UNIQUE FROM information_schema.STATISTICS WHERE TABLE_SCHEMA='s' AND "
                      "INDEX_NAME<>'PRIMARY'"),
               "iv,0");
-    DdlChange drop = alter_t(8, "alter table t drop index iv", {"id", "v"});
+    change::DdlChange drop = alter_t(8, "alter table t drop index iv", {"id", "v"});
     drop.expectations[0].changes = {index_of("iv", {}, false)};
     EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 20, drop)));
     sql("ALTER TABLE s.t COMMENT='again'");
@@ -250,9 +250,9 @@ TEST_F(MysqlDdlE2e, AColumnIsModifiedOnceWhateverElseHappensToTheTable) {
   for (const SinkStep step : {SinkStep::ddl_intent_written, SinkStep::ddl_ran}) {
     SCOPED_TRACE(static_cast<int>(step));
     sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t; CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
-    DdlChange modify = alter_t(12, "alter table t modify v bigint", {"id", "v"});
+    change::DdlChange modify = alter_t(12, "alter table t modify v bigint", {"id", "v"});
     modify.expectations[0].changes = {
-        {.kind = DdlElement::Kind::column, .name = "v", .existed = true, .type = MysqlType::big_int}};
+        {.kind = change::DdlElement::Kind::column, .name = "v", .existed = true, .type = change::MysqlType::big_int}};
     EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, modify)));
     sql("ALTER TABLE s.t COMMENT='by hand', ADD INDEX other(v)");
     EXPECT_STATUS_OK(apply(options(), 10, modify));
@@ -263,7 +263,7 @@ TEST_F(MysqlDdlE2e, AColumnIsModifiedOnceWhateverElseHappensToTheTable) {
 
 TEST_F(MysqlDdlE2e, AnIndexOfOtherColumnsUnderItsNameNeedsAHuman) {
   sql("CREATE TABLE s.t(id INT PRIMARY KEY, v INT)");
-  DdlChange add = alter_t(7, "alter table t add index iv(v)", {"id", "v"});
+  change::DdlChange add = alter_t(7, "alter table t add index iv(v)", {"id", "v"});
   add.expectations[0].changes = {index_of("iv", {"v"})};
   EXPECT_TRUE(absl::IsInternal(apply(dying_at(SinkStep::ddl_intent_written), 10, add)));
   sql("ALTER TABLE s.t ADD INDEX iv(id)");
@@ -275,8 +275,8 @@ TEST_F(MysqlDdlE2e, APartitionIsDroppedOnce) {
     SCOPED_TRACE(static_cast<int>(step));
     sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t; CREATE TABLE s.t(id INT PRIMARY KEY, v INT) "
         "PARTITION BY RANGE(id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))");
-    DdlChange drop = alter_t(20, "alter table t drop partition p0", {"id", "v"});
-    drop.expectations[0].changes = {{.kind = DdlElement::Kind::partitions, .existed = true, .parts = {"p1"}}};
+    change::DdlChange drop = alter_t(20, "alter table t drop partition p0", {"id", "v"});
+    drop.expectations[0].changes = {{.kind = change::DdlElement::Kind::partitions, .existed = true, .parts = {"p1"}}};
     EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, drop)));
     sql("ALTER TABLE s.t COMMENT='by hand'");
     EXPECT_STATUS_OK(apply(options(), 10, drop));
@@ -289,7 +289,7 @@ TEST_F(MysqlDdlE2e, TablesThatChangeNamesDoSoOnce) {
     SCOPED_TRACE(static_cast<int>(step));
     sql("DROP DATABASE IF EXISTS tidb_binlog; DROP TABLE IF EXISTS s.t, s.u; CREATE TABLE s.t(id INT); "
         "CREATE TABLE s.u(id INT); INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (2)");
-    DdlChange swap = alter_t(47, "rename table t to x, u to t, x to u", {"id"});
+    change::DdlChange swap = alter_t(47, "rename table t to x, u to t, x to u", {"id"});
     swap.expectations.push_back({.schema = "s", .table = "u", .exists = true, .columns = {"id"}});
     EXPECT_TRUE(absl::IsInternal(apply(dying_at(step), 10, swap)));
     EXPECT_STATUS_OK(apply(options(), 10, swap));
@@ -298,4 +298,4 @@ TEST_F(MysqlDdlE2e, TablesThatChangeNamesDoSoOnce) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -5,13 +5,14 @@
 #include "drainer/translator/translator.h"
 #include "tests/mysql_sink/sink_fixture.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 class MysqlRecordedE2e : public SinkFixture {
  protected:
   // Ends the sink at `step` as kill -9 would.
-  absl::Status apply(const std::shared_ptr<const Transaction>& ddl, std::optional<SinkStep> death, bool skip = false) {
+  absl::Status apply(const std::shared_ptr<const change::Transaction>& ddl, std::optional<SinkStep> death,
+                     bool skip = false) {
     MysqlSinkOptions made = options();
     if (skip) made.ddl_skip = {ddl->commit_ts};
     made.hook = [death](SinkStep step) {
@@ -24,14 +25,14 @@ class MysqlRecordedE2e : public SinkFixture {
   }
 
   // What proves nothing: a comment made by hand, where there is a table.
-  void meddle(const DdlChange& ddl) {
-    for (const DdlExpectation& expectation : ddl.expectations)
+  void meddle(const change::DdlChange& ddl) {
+    for (const change::DdlExpectation& expectation : ddl.expectations)
       (void)admin_->execute(fmt::format("ALTER TABLE {} COMMENT='meddled {}'",
                                         quoted_table(expectation.schema, expectation.table), ++meddled_));
   }
 
   // True when the server takes it.
-  bool is_decided(const std::shared_ptr<const Transaction>& ddl) {
+  bool is_decided(const std::shared_ptr<const change::Transaction>& ddl) {
     const absl::Status intent = apply(ddl, SinkStep::ddl_intent_written);
     if (intent.ok()) return true;  // it needs no run
     meddle(*ddl->ddl);
@@ -53,19 +54,19 @@ class MysqlRecordedE2e : public SinkFixture {
 
 TEST_F(MysqlRecordedE2e, EveryDdlIsDecidedWhereverItIsInterrupted) {
   const std::string corpus = std::string(SLUICE_SOURCE_DIR) + "/tests/data/ddl";
-  auto history = read_ddl_history(corpus + "/ddl_history.json.zst");
+  auto history = schema::read_ddl_history(corpus + "/ddl_history.json.zst");
   ASSERT_TRUE(history.ok()) << history.status();
-  SchemaTracker tracker;
+  schema::SchemaTracker tracker;
   ASSERT_TRUE(tracker.load(*std::move(history)).ok());
-  Translator translator(tracker, {});
-  const auto transactions = read_recorded(corpus);
+  translator::Translator translator(tracker, {});
+  const auto transactions = file::read_recorded(corpus);
   ASSERT_TRUE(transactions.ok()) << transactions.status();
   int decided = 0;
   int refused = 0;
-  for (const RecordedTransaction& recorded : *transactions) {
+  for (const file::RecordedTransaction& recorded : *transactions) {
     const auto translation = translator.translate(recorded.start_ts, recorded.commit_ts, recorded.payload);
     ASSERT_TRUE(translation.ok()) << translation.status();
-    if (translation->skipped != SkipReason::none || !translation->transaction->ddl) continue;
+    if (translation->skipped != translator::SkipReason::none || !translation->transaction->ddl) continue;
     ++(is_decided(translation->transaction) ? decided : refused);
   }
   std::cerr << "decided=" << decided << " refused=" << refused << "\n";
@@ -74,4 +75,4 @@ TEST_F(MysqlRecordedE2e, EveryDdlIsDecidedWhereverItIsInterrupted) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -2,17 +2,19 @@
 
 #include "tests/mysql_sink/sink_fixture.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using ::testing::HasSubstr;
 
-std::shared_ptr<TableDef> keyed() {
-  return table("s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar)}, {primary({0})});
+std::shared_ptr<change::TableDef> keyed() {
+  return table("s", "t", {column("id", change::MysqlType::integer), column("v", change::MysqlType::varchar)},
+               {primary({0})});
 }
-std::shared_ptr<TableDef> keyless() {
+std::shared_ptr<change::TableDef> keyless() {
   return table("s", "k",
-               {column("a", MysqlType::integer), column("b", MysqlType::varchar), column("f", MysqlType::float32)});
+               {column("a", change::MysqlType::integer), column("b", change::MysqlType::varchar),
+                column("f", change::MysqlType::float32)});
 }
 
 class MysqlSinkE2e : public SinkFixture {
@@ -77,7 +79,8 @@ TEST_F(MysqlSinkE2e, WithoutAKeyExactlyTheNamedRowGoesThoughTheCollationCallsOth
 
 TEST_F(MysqlSinkE2e, TrailingSpacesInAKeySurviveDeleteAndInsertInOneTransaction) {
   sql("CREATE TABLE s.p(name VARCHAR(40) COLLATE utf8mb4_bin PRIMARY KEY, v INT)");
-  const auto p = table("s", "p", {column("name", MysqlType::varchar), column("v", MysqlType::integer)}, {primary({0})});
+  const auto p = table("s", "p", {column("name", change::MysqlType::varchar), column("v", change::MysqlType::integer)},
+                       {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).insert(p, {"x", 1}).build()));
@@ -92,30 +95,33 @@ TEST_F(MysqlSinkE2e, KeepsWhatTidbStoredZeroDatesZeroYearsBitsSetsAndBinary) {
       "SET('x','y','z'), "
       "e ENUM('p','q'), bi BINARY(4), js JSON, de DECIMAL(65,30), up TIMESTAMP NULL DEFAULT NULL ON UPDATE "
       "CURRENT_TIMESTAMP)");
-  const auto z = table("s", "z",
-                       {column("id", MysqlType::integer), column("d", MysqlType::date), column("y", MysqlType::year),
-                        column("dt", MysqlType::datetime), column("b", MysqlType::bit), column("s", MysqlType::set),
-                        column("e", MysqlType::enumeration), column("bi", MysqlType::string, "binary"),
-                        column("js", MysqlType::json, "binary"), column("de", MysqlType::decimal, "binary"),
-                        column("up", MysqlType::timestamp, "binary")},
-                       {primary({0})});
+  const auto z =
+      table("s", "z",
+            {column("id", change::MysqlType::integer), column("d", change::MysqlType::date),
+             column("y", change::MysqlType::year), column("dt", change::MysqlType::datetime),
+             column("b", change::MysqlType::bit), column("s", change::MysqlType::set),
+             column("e", change::MysqlType::enumeration), column("bi", change::MysqlType::string, "binary"),
+             column("js", change::MysqlType::json, "binary"), column("de", change::MysqlType::decimal, "binary"),
+             column("up", change::MysqlType::timestamp, "binary")},
+            {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   const std::string_view bytes("\xff\0'\\", 4);
   const char* decimal = "-12345678901234567890123456789012345.123456789012345678901234567890";
   EXPECT_STATUS_OK(
       sink.submit(TransactionBuilder(10)
-                      .insert(z, {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(5259), Datum::uint64(5),
-                                  Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
+                      .insert(z, {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", change::Datum::uint64(5259),
+                                  change::Datum::uint64(5), change::Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal,
+                                  "2001-02-03 04:05:06"})
                       .build()));
-  EXPECT_STATUS_OK(
-      sink.submit(TransactionBuilder(20)
-                      .update(z,
-                              {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(5259), Datum::uint64(5),
-                               Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"},
-                              {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", Datum::uint64(1), Datum::uint64(5),
-                               Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
-                      .build()));
+  EXPECT_STATUS_OK(sink.submit(
+      TransactionBuilder(20)
+          .update(z,
+                  {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", change::Datum::uint64(5259), change::Datum::uint64(5),
+                   change::Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"},
+                  {0, "0000-00-00", 0, "2024-02-31 01:02:03.004", change::Datum::uint64(1), change::Datum::uint64(5),
+                   change::Datum::uint64(2), bytes, "{\"a\": \"'\"}", decimal, "2001-02-03 04:05:06"})
+          .build()));
   EXPECT_STATUS_OK(sink.flush());
   EXPECT_EQ(select("SELECT id, d, y, dt, b+0, s, e, HEX(bi), js, de, up FROM s.z"),
             std::string("0,0000-00-00,0000,2024-02-31 01:02:03.004,1,x,z,q,FF00275C,{\"a\": \"'\"},") + decimal +
@@ -184,7 +190,8 @@ TEST_F(MysqlSinkE2e, StopsAsDivergedNamingTheRowAndKeepsNothingOfTheTransaction)
 
 TEST_F(MysqlSinkE2e, RefusesATableWithoutTransactions) {
   sql("CREATE TABLE s.m(id INT PRIMARY KEY, v VARCHAR(40)) ENGINE=MyISAM");
-  const auto m = table("s", "m", {column("id", MysqlType::integer), column("v", MysqlType::varchar)}, {primary({0})});
+  const auto m = table("s", "m", {column("id", change::MysqlType::integer), column("v", change::MysqlType::varchar)},
+                       {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).insert(m, {1, "x"}).build()));
@@ -215,8 +222,9 @@ TEST_F(MysqlSinkE2e, WaitsForAServerThatIsKilledAndStartedAgainInTheMiddle) {
 
 TEST_F(MysqlSinkE2e, ARowOf20MbPassesAndOneAboveThePacketLimitIsRefusedWithBothSizes) {
   sql("CREATE TABLE s.big(id INT PRIMARY KEY, w LONGBLOB)");
-  const auto big = table("s", "big", {column("id", MysqlType::integer), column("w", MysqlType::long_blob, "binary")},
-                         {primary({0})});
+  const auto big =
+      table("s", "big", {column("id", change::MysqlType::integer), column("w", change::MysqlType::long_blob, "binary")},
+            {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   const std::string blob(20 << 20, '\xfe');
@@ -246,9 +254,9 @@ TEST_F(MysqlSinkE2e, AWrongPasswordIsWrongUsageAndAMissingPrivilegeIsNamed) {
 }
 
 TEST_F(MysqlSinkE2e, NeverWritesIntoItsOwnSchema) {
-  const auto own =
-      table("tidb_binlog", "checkpoint",
-            {column("clusterID", MysqlType::big_int), column("checkPoint", MysqlType::blob)}, {primary({0})});
+  const auto own = table(
+      "tidb_binlog", "checkpoint",
+      {column("clusterID", change::MysqlType::big_int), column("checkPoint", change::MysqlType::blob)}, {primary({0})});
   MysqlSink sink(options());
   ASSERT_TRUE(sink.open(CommitTs(0)).ok());
   EXPECT_STATUS_OK(sink.submit(TransactionBuilder(10).insert(own, {99, "{}"}).build()));
@@ -257,4 +265,4 @@ TEST_F(MysqlSinkE2e, NeverWritesIntoItsOwnSchema) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

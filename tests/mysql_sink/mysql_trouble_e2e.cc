@@ -6,15 +6,16 @@
 
 #include "tests/mysql_sink/sink_fixture.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::shared_ptr<TableDef> keyed() {
-  return table("s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar)}, {primary({0})});
+std::shared_ptr<change::TableDef> keyed() {
+  return table("s", "t", {column("id", change::MysqlType::integer), column("v", change::MysqlType::varchar)},
+               {primary({0})});
 }
 
 class MysqlTroubleE2e : public SinkFixture {
@@ -27,7 +28,7 @@ class MysqlTroubleE2e : public SinkFixture {
   void TearDown() override {
     if (admin_) sql("SET GLOBAL read_only=0");
   }
-  static std::shared_ptr<const Transaction> row(int ts) {
+  static std::shared_ptr<const change::Transaction> row(int ts) {
     return TransactionBuilder(static_cast<uint64_t>(ts)).insert(keyed(), {ts, "x"}).build();
   }
   // Waits, by asking, until the sink says that this holds it up.
@@ -155,7 +156,7 @@ TEST_F(MysqlTroubleE2e, ALockedTableIsShownWithItsSessionAndAppliedWhenItIsFree)
 }
 
 TEST_F(MysqlTroubleE2e, ADdlBehindAReadersLockLetsOthersReadInBetweenAndRunsOnceItIsFree) {
-  DdlChange add;
+  change::DdlChange add;
   add.type = 5;
   add.schema = "s";
   add.table = "t";
@@ -232,4 +233,4 @@ TEST_F(MysqlTroubleE2e, ASleepingOwnerIsEndedThoughItsDdlIntentSaysRunning) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

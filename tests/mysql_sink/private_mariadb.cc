@@ -22,7 +22,7 @@
 
 extern char** environ;
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -142,4 +142,4 @@ void PrivateMariadb::end(int signal) {
   process_ = -1;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

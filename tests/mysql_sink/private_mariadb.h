@@ -11,7 +11,7 @@
 
 #include "drainer/sinks/mysql/mysql_connection.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 class PrivateMariadb {
  public:
@@ -41,4 +41,4 @@ class PrivateMariadb {
   pid_t process_ = -1;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -12,7 +12,7 @@
 #include "drainer/sinks/mysql/transaction_builder.h"
 #include "tests/mysql_sink/private_mariadb.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 #define EXPECT_STATUS_OK(expression)      \
   do {                                    \
@@ -80,4 +80,4 @@ class SinkFixture : public ::testing::Test {
   std::unique_ptr<MysqlConnection> admin_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

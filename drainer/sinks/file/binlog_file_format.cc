@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 constexpr std::string_view kPrefix = "binlog-";
@@ -74,4 +74,4 @@ std::optional<uint64_t> binlog_file_index(std::string_view name) {
   return index;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 
 inline constexpr uint32_t kBinlogMagic = 0x1C1B0504;
 inline constexpr size_t kBinlogHeaderBytes = 12;  // magic, payload size
@@ -32,4 +32,4 @@ void append_binlog_record(std::string_view payload, std::string& out);
 // The index in a file's name, nothing when the name isn't a binlog file's. Names of 2 to 4 parts are known.
 [[nodiscard]] std::optional<uint64_t> binlog_file_index(std::string_view name);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "drainer/sinks/file/binlog_payload.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 TEST(BinlogFileFormat, CrcIsCastagnolis) {
@@ -38,10 +38,18 @@ class BinlogPayload : public ::testing::Test {
   BinlogPayload() {
     table_.schema = "test";
     table_.name = "t";
-    table_.columns.push_back(
-        {.id = 1, .name = "id", .type = MysqlType::integer, .charset = "binary", .collation = {}, .elements = {}});
-    table_.columns.push_back(
-        {.id = 2, .name = "name", .type = MysqlType::varchar, .charset = "utf8mb4", .collation = {}, .elements = {}});
+    table_.columns.push_back({.id = 1,
+                              .name = "id",
+                              .type = change::MysqlType::integer,
+                              .charset = "binary",
+                              .collation = {},
+                              .elements = {}});
+    table_.columns.push_back({.id = 2,
+                              .name = "name",
+                              .type = change::MysqlType::varchar,
+                              .charset = "utf8mb4",
+                              .collation = {},
+                              .elements = {}});
     transaction_.commit_ts = CommitTs(412518831548007863);
   }
   std::string encode() {
@@ -51,14 +59,14 @@ class BinlogPayload : public ::testing::Test {
     return to_hex(payload);
   }
 
-  TableDef table_;
-  Transaction transaction_;
-  const Datum old_[2] = {Datum::int64(1), Datum::bytes("abc")};
-  const Datum new_[2] = {Datum::int64(1), Datum::null()};
+  change::TableDef table_;
+  change::Transaction transaction_;
+  const change::Datum old_[2] = {change::Datum::int64(1), change::Datum::bytes("abc")};
+  const change::Datum new_[2] = {change::Datum::int64(1), change::Datum::null()};
 };
 
 TEST_F(BinlogPayload, OfAnInsertIsTheGoldenOne) {
-  transaction_.rows.push_back({.kind = RowChangeKind::insert, .table = &table_, .before = {}, .after = old_});
+  transaction_.rows.push_back({.kind = change::RowChangeKind::insert, .table = &table_, .before = {}, .after = old_});
   const std::string payload = encode();
   EXPECT_EQ(payload,
             "080010b78bd08c91f6e3dc051a3a0a380a0474657374120174180022100a0269641201031a03696e742202080222190a046e616d65"
@@ -67,7 +75,7 @@ TEST_F(BinlogPayload, OfAnInsertIsTheGoldenOne) {
 }
 
 TEST_F(BinlogPayload, OfAnUpdateHasBothValues) {
-  transaction_.rows.push_back({.kind = RowChangeKind::update, .table = &table_, .before = old_, .after = new_});
+  transaction_.rows.push_back({.kind = change::RowChangeKind::update, .table = &table_, .before = old_, .after = new_});
   const std::string payload = encode();
   EXPECT_NE(payload.find("22050206616263"
                          "2a0100"),
@@ -76,17 +84,17 @@ TEST_F(BinlogPayload, OfAnUpdateHasBothValues) {
 }
 
 TEST_F(BinlogPayload, LeavesOutColumnsThatTheRowHasNot) {
-  const Datum row[2] = {Datum(), Datum::bytes("abc")};
-  transaction_.rows.push_back({.kind = RowChangeKind::remove, .table = &table_, .before = row, .after = {}});
+  const change::Datum row[2] = {change::Datum(), change::Datum::bytes("abc")};
+  transaction_.rows.push_back({.kind = change::RowChangeKind::remove, .table = &table_, .before = row, .after = {}});
   EXPECT_EQ(encode().find(to_hex("id")), std::string::npos);
 }
 
 TEST_F(BinlogPayload, OfADdlNamesItsDatabase) {
-  transaction_.ddl = DdlChange{.schema = "test",
-                               .table = {},
-                               .query = "create table t(id int primary key, name varchar(10))",
-                               .job_query = {},
-                               .expectations = {}};
+  transaction_.ddl = change::DdlChange{.schema = "test",
+                                       .table = {},
+                                       .query = "create table t(id int primary key, name varchar(10))",
+                                       .job_query = {},
+                                       .expectations = {}};
   EXPECT_EQ(encode(), "080110b78bd08c91f6e3dc052241" +
                           to_hex("use `test`; create table t(id int primary key, name varchar(10));"));
   transaction_.ddl->creates_schema = true;
@@ -94,4 +102,4 @@ TEST_F(BinlogPayload, OfADdlNamesItsDatabase) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "drainer/sinks/file/binlog_file_format.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 const std::byte* bytes_of(std::string_view text) {
@@ -89,4 +89,4 @@ absl::StatusOr<BinlogFileReader::Tail> BinlogFileReader::tail() {
   return begins && size + kBinlogHeaderBytes + kBinlogTrailerBytes > rest.size() ? Tail::torn : Tail::damaged;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

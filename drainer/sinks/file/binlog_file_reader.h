@@ -13,7 +13,7 @@
 
 #include <absl/status/statusor.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 
 class BinlogFileReader {
  public:
@@ -54,4 +54,4 @@ class BinlogFileReader {
   absl::Status failure_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

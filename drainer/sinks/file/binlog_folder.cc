@@ -15,7 +15,7 @@
 #include "drainer/sinks/file/binlog_file_reader.h"
 #include "drainer/sinks/file/binlog_payload.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 using Tail = BinlogFileReader::Tail;
@@ -101,4 +101,4 @@ absl::Status sync_folder(const std::string& folder) {
   return good ? absl::OkStatus() : absl::ErrnoToStatus(error, fmt::format("syncing folder {}", folder));
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

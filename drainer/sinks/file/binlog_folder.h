@@ -14,7 +14,7 @@
 
 #include "base/tso.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 
 struct BinlogFile {
   uint64_t index = 0;
@@ -34,4 +34,4 @@ struct BinlogEnd {
 // Makes names in the folder durable.
 [[nodiscard]] absl::Status sync_folder(const std::string& folder);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

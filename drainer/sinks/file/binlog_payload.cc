@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "drainer/sinks/file/binlog_file_format.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 // Written by hand, since each level must hold exactly these bytes: every scalar even when zero, in order of their
@@ -61,23 +61,23 @@ void append_float(double value, std::string& out) {
   out.append(reinterpret_cast<const char*>(&comparable), sizeof(comparable));
 }
 
-void append_datum(const Datum& datum, std::string& out) {
+void append_datum(const change::Datum& datum, std::string& out) {
   switch (datum.kind()) {
-    case Datum::Kind::absent:
-    case Datum::Kind::null:
+    case change::Datum::Kind::absent:
+    case change::Datum::Kind::null:
       out += kNull;
       return;
-    case Datum::Kind::int64:
+    case change::Datum::Kind::int64:
       out += kVarint;
       return append_varint(zigzag(datum.as_int64()), out);
-    case Datum::Kind::uint64:
+    case change::Datum::Kind::uint64:
       out += kUvarint;
       return append_varint(datum.as_uint64(), out);
-    case Datum::Kind::float32:
+    case change::Datum::Kind::float32:
       return append_float(double{datum.as_float32()}, out);
-    case Datum::Kind::float64:
+    case change::Datum::Kind::float64:
       return append_float(datum.as_float64(), out);
-    case Datum::Kind::bytes:
+    case change::Datum::Kind::bytes:
       out += kCompactBytes;
       append_varint(zigzag(static_cast<int64_t>(datum.as_bytes().size())), out);
       out.append(datum.as_bytes());
@@ -88,31 +88,31 @@ void append_datum(const Datum& datum, std::string& out) {
 // Builds a payload from the inside out; the buffers of the inner levels are reused.
 class PayloadEncoder {
  public:
-  void append_event(const RowChange& row, std::string& dml) {
+  void append_event(const change::RowChange& row, std::string& dml) {
     event_.clear();
     append_field(kEventSchema, row.table->schema, event_);
     append_field(kEventTable, row.table->name, event_);
     append_field(kEventType, static_cast<uint64_t>(row.kind), event_);
-    const std::span<const Datum> values = row.kind == RowChangeKind::insert ? row.after : row.before;
+    const std::span<const change::Datum> values = row.kind == change::RowChangeKind::insert ? row.after : row.before;
     for (size_t i = 0; i < values.size(); ++i)
       if (!values[i].is_absent()) append_column(row, i, values[i]);
     append_field(kDmlEvent, event_, dml);
   }
 
  private:
-  void append_column(const RowChange& row, size_t i, const Datum& value) {
-    const ColumnDef& def = row.table->columns[i];
+  void append_column(const change::RowChange& row, size_t i, const change::Datum& value) {
+    const change::ColumnDef& def = row.table->columns[i];
     const auto type = static_cast<char>(def.type);
     column_.clear();
     append_field(kColumnName, def.name, column_);
     append_field(kColumnType, std::string_view(&type, 1), column_);
     append_field(kColumnTypeName, mysql_type_name(def), column_);
     append_value(kColumnValue, value);
-    if (row.kind == RowChangeKind::update) append_value(kColumnChanged, row.after[i]);
+    if (row.kind == change::RowChangeKind::update) append_value(kColumnChanged, row.after[i]);
     append_field(kEventRow, column_, event_);
   }
 
-  void append_value(Tag tag, const Datum& value) {
+  void append_value(Tag tag, const change::Datum& value) {
     value_.clear();
     append_datum(value, value_);
     append_field(tag, value_, column_);
@@ -123,11 +123,12 @@ class PayloadEncoder {
   std::string value_;
 };
 
-static_assert(static_cast<int>(RowChangeKind::insert) == 0 && static_cast<int>(RowChangeKind::update) == 1 &&
-                  static_cast<int>(RowChangeKind::remove) == 2,
+static_assert(static_cast<int>(change::RowChangeKind::insert) == 0 &&
+                  static_cast<int>(change::RowChangeKind::update) == 1 &&
+                  static_cast<int>(change::RowChangeKind::remove) == 2,
               "the file's EventType has these numbers");
 
-std::string ddl_text(const DdlChange& ddl) {
+std::string ddl_text(const change::DdlChange& ddl) {
   if (ddl.schema.empty()) return ddl.query;
   if (ddl.creates_schema) return ddl.query + ";";
   return fmt::format("use `{}`; {};", ddl.schema, ddl.query);
@@ -135,74 +136,74 @@ std::string ddl_text(const DdlChange& ddl) {
 
 }  // namespace
 
-std::string_view mysql_type_name(const ColumnDef& column) {
+std::string_view mysql_type_name(const change::ColumnDef& column) {
   const bool binary = column.is_binary();
   switch (column.type) {
-    case MysqlType::tiny_int:
+    case change::MysqlType::tiny_int:
       return "tinyint";
-    case MysqlType::small_int:
+    case change::MysqlType::small_int:
       return "smallint";
-    case MysqlType::medium_int:
+    case change::MysqlType::medium_int:
       return "mediumint";
-    case MysqlType::integer:
+    case change::MysqlType::integer:
       return "int";
-    case MysqlType::big_int:
+    case change::MysqlType::big_int:
       return "bigint";
-    case MysqlType::float32:
+    case change::MysqlType::float32:
       return "float";
-    case MysqlType::float64:
+    case change::MysqlType::float64:
       return "double";
-    case MysqlType::null:
+    case change::MysqlType::null:
       return "null";
-    case MysqlType::timestamp:
+    case change::MysqlType::timestamp:
       return "timestamp";
-    case MysqlType::date:
-    case MysqlType::new_date:
+    case change::MysqlType::date:
+    case change::MysqlType::new_date:
       return "date";
-    case MysqlType::time:
+    case change::MysqlType::time:
       return "time";
-    case MysqlType::datetime:
+    case change::MysqlType::datetime:
       return "datetime";
-    case MysqlType::year:
+    case change::MysqlType::year:
       return "year";
-    case MysqlType::bit:
+    case change::MysqlType::bit:
       return "bit";
-    case MysqlType::json:
+    case change::MysqlType::json:
       return "json";
-    case MysqlType::decimal:
+    case change::MysqlType::decimal:
       return "decimal";
-    case MysqlType::enumeration:
+    case change::MysqlType::enumeration:
       return "enum";
-    case MysqlType::set:
+    case change::MysqlType::set:
       return "set";
-    case MysqlType::tiny_blob:
+    case change::MysqlType::tiny_blob:
       return binary ? "tinyblob" : "tinytext";
-    case MysqlType::medium_blob:
+    case change::MysqlType::medium_blob:
       return binary ? "mediumblob" : "mediumtext";
-    case MysqlType::long_blob:
+    case change::MysqlType::long_blob:
       return binary ? "longblob" : "longtext";
-    case MysqlType::blob:
+    case change::MysqlType::blob:
       return binary ? "blob" : "text";
-    case MysqlType::varchar:
+    case change::MysqlType::varchar:
       return binary ? "varbinary" : "varchar";
-    case MysqlType::string:
+    case change::MysqlType::string:
       return binary ? "binary" : "char";
-    case MysqlType::var_string:
+    case change::MysqlType::var_string:
       return "var_string";
-    case MysqlType::geometry:
+    case change::MysqlType::geometry:
       return "geometry";
   }
   return "";
 }
 
-absl::Status encode_binlog_payload(const Transaction& transaction, std::string& payload) {
+absl::Status encode_binlog_payload(const change::Transaction& transaction, std::string& payload) {
   payload.clear();
   append_field(kBinlogType, transaction.ddl ? kDdl : kDml, payload);
   append_field(kBinlogCommitTs, transaction.commit_ts.value, payload);
   std::string body;
   if (transaction.ddl) body = ddl_text(*transaction.ddl);
   PayloadEncoder encoder;
-  for (const RowChange& row : transaction.rows) {
+  for (const change::RowChange& row : transaction.rows) {
     encoder.append_event(row, body);
     if (body.size() > kBinlogBodyBytesMax) break;
   }
@@ -228,4 +229,4 @@ absl::StatusOr<CommitTs> binlog_commit_ts(std::string_view payload) {
   return absl::DataLossError("the payload doesn't begin with a type and a commit ts");
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

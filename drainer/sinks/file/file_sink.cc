@@ -17,7 +17,7 @@
 #include "drainer/sinks/file/binlog_folder.h"
 #include "drainer/sinks/file/binlog_payload.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 constexpr uint64_t kWriteBytes = 1_MiB;  // records are gathered into writes of this size
@@ -113,7 +113,7 @@ absl::Status FileSink::create_next_file() {
   return sync_folder(options_.folder);
 }
 
-absl::Status FileSink::submit(std::shared_ptr<const Transaction> transaction) {
+absl::Status FileSink::submit(std::shared_ptr<const change::Transaction> transaction) {
   SLUICE_RETURN_IF_ERROR(failure_);
   SLUICE_ASSERT(file_ != nullptr && transaction->commit_ts > submitted_, "commit_ts={} submitted={}",
                 transaction->commit_ts, submitted_);  // INV-6
@@ -217,4 +217,4 @@ void FileSink::close() {
   lock_.reset();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

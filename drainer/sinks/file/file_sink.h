@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "drainer/sinks/sink.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 
 struct FileSinkOptions {
   std::string folder;
@@ -41,7 +41,7 @@ class FileSink final : public Sink {
   ~FileSink() override;
 
   [[nodiscard]] absl::StatusOr<SinkPosition> open(CommitTs at_least) override;
-  [[nodiscard]] absl::Status submit(std::shared_ptr<const Transaction> transaction) override;
+  [[nodiscard]] absl::Status submit(std::shared_ptr<const change::Transaction> transaction) override;
   [[nodiscard]] absl::Status resolve(ResolvedTs ts) override;
   [[nodiscard]] absl::Status tend() override;
   [[nodiscard]] absl::Status flush() override;
@@ -81,4 +81,4 @@ class FileSink final : public Sink {
   absl::Status failure_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

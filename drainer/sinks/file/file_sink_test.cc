@@ -17,7 +17,7 @@
 #include "drainer/sinks/file/binlog_folder.h"
 #include "drainer/sinks/file/binlog_payload.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -59,7 +59,7 @@ class FileSinkTest : public ::testing::Test {
   }
   void write(std::vector<uint64_t> all) {
     for (const uint64_t ts : all) {
-      auto transaction = std::make_shared<Transaction>();
+      auto transaction = std::make_shared<change::Transaction>();
       transaction->commit_ts = CommitTs(ts);
       transaction->ddl.emplace().query = "create table t";
       const absl::Status submitted = sink_->submit(transaction);
@@ -281,7 +281,7 @@ TEST_F(FileSinkTest, LeavesNothingBehindThatAFailedSyncMayHaveLost) {
 TEST_F(FileSinkTest, WritesALargeTransactionBetweenSmallOnes) {
   reopen_at(0);
   write({10});
-  auto large = std::make_shared<Transaction>();
+  auto large = std::make_shared<change::Transaction>();
   large->commit_ts = CommitTs(20);
   large->ddl.emplace().query = std::string(3_MiB, 'q');
   ASSERT_TRUE(sink_->submit(std::move(large)).ok());
@@ -323,4 +323,4 @@ TEST_F(FileSinkTest, LosesNothingWhenTheDiskIsFull) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -71,4 +71,4 @@ absl::Status commit(MysqlConnection& connection, Progress& progress, CommitTs th
   return absl::OkStatus();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

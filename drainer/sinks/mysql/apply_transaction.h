@@ -8,7 +8,7 @@
 #include "drainer/sinks/mysql/row_statements.h"
 #include "drainer/sinks/mysql/sink_step.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 // Runs the packet and holds the rows found against what each statement expects.
 // Errors:   FAILED_PRECONDITION when we are fenced off, or the downstream has diverged (commit ts, table, row and what
@@ -20,4 +20,4 @@ namespace sluice::drainer {
 [[nodiscard]] absl::Status commit(MysqlConnection& connection, Progress& progress, CommitTs through,
                                   const SinkStepHook& hook);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

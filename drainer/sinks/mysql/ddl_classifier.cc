@@ -5,7 +5,7 @@
 
 #include "drainer/sinks/mysql/sql_tokenizer.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -53,7 +53,7 @@ constexpr std::array kNeutralTypes = {
 
 // The job's type speaks for the job, the text for the whole statement: an ALTER TABLE that also says one of these words
 // does more than the type tells, and is run.
-bool alters_more(const DdlChange& ddl) {
+bool alters_more(const change::DdlChange& ddl) {
   constexpr std::array<std::string_view, 11> kWords = {"ADD",      "DROP",     "MODIFY",   "CHANGE",
                                                        "RENAME",   "TRUNCATE", "EXCHANGE", "REORGANIZE",
                                                        "COALESCE", "CONVERT",  "REMOVE"};
@@ -69,7 +69,7 @@ bool alters_more(const DdlChange& ddl) {
 
 }  // namespace
 
-DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server) {
+DdlVerdict classify_ddl(const change::DdlChange& ddl, ServerKind server) {
   if (server == ServerKind::tidb) return {};
   if (ddl.type == kRecoverTable || ddl.type == kRecoverSchema || ddl.type == kFlashbackCluster)
     return {DdlAction::impossible, "RECOVER and FLASHBACK bring back rows that only TiDB still has"};
@@ -82,11 +82,11 @@ DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server) {
   return {DdlAction::skip_row_neutral, neutral->reason};
 }
 
-bool is_multi_object_drop(const DdlChange& ddl) {
+bool is_multi_object_drop(const change::DdlChange& ddl) {
   if (ddl.type != kDropTable && ddl.type != kDropView && ddl.type != kDropSequence) return false;
   return std::ranges::any_of(tokenize_sql(ddl.query), [](const SqlToken& token) {
     return token.kind == SqlToken::Kind::sign && token.text == ",";
   });
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -4,10 +4,10 @@
 
 #include <string_view>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/sinks/mysql/mysql_connection.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 enum class DdlAction {
   run,
@@ -20,9 +20,9 @@ struct DdlVerdict {
   std::string_view reason{};  // for the log or the error; empty for run
 };
 
-[[nodiscard]] DdlVerdict classify_ddl(const DdlChange& ddl, ServerKind server);
+[[nodiscard]] DdlVerdict classify_ddl(const change::DdlChange& ddl, ServerKind server);
 
 // DROP TABLE, DROP VIEW and DROP SEQUENCE of several objects arrive as one job each, with one text.
-[[nodiscard]] bool is_multi_object_drop(const DdlChange& ddl);
+[[nodiscard]] bool is_multi_object_drop(const change::DdlChange& ddl);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 DdlAction action(int type, std::string query, ServerKind server = ServerKind::mariadb) {
-  DdlChange ddl;
+  change::DdlChange ddl;
   ddl.type = type;
   ddl.query = std::move(query);
   return classify_ddl(ddl, server).action;
@@ -53,7 +53,7 @@ TEST(DdlClassifier, LeavesToMysqlAndTidbWhatTheyKnow) {
 }
 
 TEST(DdlClassifier, KnowsTheDropsThatRepeatOneTextForEachObject) {
-  DdlChange ddl;
+  change::DdlChange ddl;
   for (const int type : {4, 24, 36}) {  // DROP TABLE, DROP VIEW, DROP SEQUENCE
     ddl.type = type;
     ddl.query = "drop x a, b";
@@ -66,4 +66,4 @@ TEST(DdlClassifier, KnowsTheDropsThatRepeatOneTextForEachObject) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -11,20 +11,20 @@
 #include "drainer/sinks/mysql/object_fingerprint.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
 constexpr int kDropSchema = 2;
 
-absl::Status needs_a_human(const DdlChange& ddl, CommitTs commit_ts, std::string_view why, unsigned error = 0) {
+absl::Status needs_a_human(const change::DdlChange& ddl, CommitTs commit_ts, std::string_view why, unsigned error = 0) {
   return absl::FailedPreconditionError(
       fmt::format("DDL cannot be applied downstream: {}; commit_ts={} schema={} query={}. {}", why, commit_ts,
                   ddl.schema, ddl.query, ddl_remedy(error, commit_ts)));
 }
 
-std::string intent_sql(const Progress& progress, const DdlChange& ddl, CommitTs commit_ts, std::string_view state,
-                       std::string_view fingerprint) {
+std::string intent_sql(const Progress& progress, const change::DdlChange& ddl, CommitTs commit_ts,
+                       std::string_view state, std::string_view fingerprint) {
   return fmt::format("REPLACE INTO `tidb_binlog`.`sluice_ddl` VALUES ({}, {}, {}, {}, {}, {})",
                      progress.options().cluster_id, commit_ts, quoted_text(state), quoted_text(ddl.schema),
                      quoted_text(ddl.query), quoted_text(fingerprint));
@@ -47,7 +47,7 @@ absl::Status run_at(MysqlConnection& connection, const std::string& clock, const
 
 }  // namespace
 
-absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, const change::DdlChange& ddl,
                               CommitTs commit_ts) {
   if (is_own_schema(ddl.schema)) return record(connection, progress, ddl, commit_ts, "own schema");
   if (skip_.contains(commit_ts)) {
@@ -76,7 +76,8 @@ absl::Status DdlExecutor::run(MysqlConnection& connection, Progress& progress, c
 
 // After a crash or a lost connection: did it take effect? The session that ran it is over (Progress::take_over waited).
 absl::StatusOr<DdlExecutor::Earlier> DdlExecutor::look_for_earlier_run(MysqlConnection& connection,
-                                                                       const Progress& progress, const DdlChange& ddl,
+                                                                       const Progress& progress,
+                                                                       const change::DdlChange& ddl,
                                                                        CommitTs commit_ts) const {
   SLUICE_ASSIGN_OR_RETURN(
       const auto rows,
@@ -98,7 +99,7 @@ absl::StatusOr<DdlExecutor::Earlier> DdlExecutor::look_for_earlier_run(MysqlConn
                        "it was interrupted, and what it changes looks neither as before nor as it should after it");
 }
 
-absl::Status DdlExecutor::write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+absl::Status DdlExecutor::write_intent(MysqlConnection& connection, Progress& progress, const change::DdlChange& ddl,
                                        CommitTs commit_ts) {
   SLUICE_ASSIGN_OR_RETURN(const ObjectStates objects, read_objects(connection, ddl));
   const CommitTs before = progress.position();  // the sequence moves, the position not yet
@@ -109,7 +110,7 @@ absl::Status DdlExecutor::write_intent(MysqlConnection& connection, Progress& pr
   return commit(connection, progress, before, {});
 }
 
-absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& progress, const DdlChange& ddl,
+absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& progress, const change::DdlChange& ddl,
                                   CommitTs commit_ts) const {
   SLUICE_ASSIGN_OR_RETURN(const bool repeats, is_repeat_of_last_drop(connection, progress, ddl, commit_ts));
   if (repeats) return absl::OkStatus();
@@ -134,7 +135,7 @@ absl::Status DdlExecutor::execute(MysqlConnection& connection, const Progress& p
 // The first of DROP TABLE a, b's two jobs drops both, in whatever databases they are; the second finds its own object
 // gone.
 absl::StatusOr<bool> DdlExecutor::is_repeat_of_last_drop(MysqlConnection& connection, const Progress& progress,
-                                                         const DdlChange& ddl, CommitTs commit_ts) const {
+                                                         const change::DdlChange& ddl, CommitTs commit_ts) const {
   if (!is_multi_object_drop(ddl)) return false;
   SLUICE_ASSIGN_OR_RETURN(const auto rows,
                           connection.query(fmt::format("SELECT query FROM `tidb_binlog`.`sluice_ddl` WHERE "
@@ -144,7 +145,7 @@ absl::StatusOr<bool> DdlExecutor::is_repeat_of_last_drop(MysqlConnection& connec
   return meets_expectations(connection, ddl);
 }
 
-absl::Status DdlExecutor::record(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+absl::Status DdlExecutor::record(MysqlConnection& connection, Progress& progress, const change::DdlChange& ddl,
                                  CommitTs commit_ts, std::string_view state) {
   SqlPacket packet = progress.advance_sql(commit_ts, 0);
   packet.append(intent_sql(progress, ddl, commit_ts, state, ""),
@@ -153,4 +154,4 @@ absl::Status DdlExecutor::record(MysqlConnection& connection, Progress& progress
   return commit(connection, progress, commit_ts, hook_);
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

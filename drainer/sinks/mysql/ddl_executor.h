@@ -11,12 +11,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/sinks/mysql/mysql_connection.h"
 #include "drainer/sinks/mysql/progress.h"
 #include "drainer/sinks/mysql/sink_step.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct DdlCounters {
   uint64_t run = 0;
@@ -28,7 +28,7 @@ class DdlExecutor {
  public:
   DdlExecutor(std::set<CommitTs> skip, SinkStepHook hook) : skip_(std::move(skip)), hook_(std::move(hook)) {}
 
-  [[nodiscard]] absl::Status run(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+  [[nodiscard]] absl::Status run(MysqlConnection& connection, Progress& progress, const change::DdlChange& ddl,
                                  CommitTs commit_ts);
   [[nodiscard]] const DdlCounters& counters() const { return counters_; }
 
@@ -36,19 +36,19 @@ class DdlExecutor {
   enum class Earlier { not_begun, done };
 
   [[nodiscard]] absl::StatusOr<Earlier> look_for_earlier_run(MysqlConnection& connection, const Progress& progress,
-                                                             const DdlChange& ddl, CommitTs commit_ts) const;
-  [[nodiscard]] absl::Status write_intent(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+                                                             const change::DdlChange& ddl, CommitTs commit_ts) const;
+  [[nodiscard]] absl::Status write_intent(MysqlConnection& connection, Progress& progress, const change::DdlChange& ddl,
                                           CommitTs commit_ts);
-  [[nodiscard]] absl::Status execute(MysqlConnection& connection, const Progress& progress, const DdlChange& ddl,
-                                     CommitTs commit_ts) const;
-  [[nodiscard]] absl::Status record(MysqlConnection& connection, Progress& progress, const DdlChange& ddl,
+  [[nodiscard]] absl::Status execute(MysqlConnection& connection, const Progress& progress,
+                                     const change::DdlChange& ddl, CommitTs commit_ts) const;
+  [[nodiscard]] absl::Status record(MysqlConnection& connection, Progress& progress, const change::DdlChange& ddl,
                                     CommitTs commit_ts, std::string_view state);
   [[nodiscard]] absl::StatusOr<bool> is_repeat_of_last_drop(MysqlConnection& connection, const Progress& progress,
-                                                            const DdlChange& ddl, CommitTs commit_ts) const;
+                                                            const change::DdlChange& ddl, CommitTs commit_ts) const;
 
   std::set<CommitTs> skip_;
   SinkStepHook hook_;
   DdlCounters counters_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -4,11 +4,11 @@
 #include <array>
 #include <iterator>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
-using Kind = DdlElement::Kind;
+using Kind = change::DdlElement::Kind;
 using Part = Fingerprint::Part;
 
 // TiDB's ActionType.
@@ -38,62 +38,62 @@ struct Votes {
 };
 
 // What information_schema may call a type; MariaDB keeps JSON as text.
-std::vector<std::string_view> names_of(MysqlType type) {
+std::vector<std::string_view> names_of(change::MysqlType type) {
   switch (type) {
-    case MysqlType::tiny_int:
+    case change::MysqlType::tiny_int:
       return {"tinyint"};
-    case MysqlType::small_int:
+    case change::MysqlType::small_int:
       return {"smallint"};
-    case MysqlType::medium_int:
+    case change::MysqlType::medium_int:
       return {"mediumint"};
-    case MysqlType::integer:
+    case change::MysqlType::integer:
       return {"int"};
-    case MysqlType::big_int:
+    case change::MysqlType::big_int:
       return {"bigint"};
-    case MysqlType::float32:
+    case change::MysqlType::float32:
       return {"float"};
-    case MysqlType::float64:
+    case change::MysqlType::float64:
       return {"double"};
-    case MysqlType::decimal:
+    case change::MysqlType::decimal:
       return {"decimal"};
-    case MysqlType::timestamp:
+    case change::MysqlType::timestamp:
       return {"timestamp"};
-    case MysqlType::datetime:
+    case change::MysqlType::datetime:
       return {"datetime"};
-    case MysqlType::date:
-    case MysqlType::new_date:
+    case change::MysqlType::date:
+    case change::MysqlType::new_date:
       return {"date"};
-    case MysqlType::time:
+    case change::MysqlType::time:
       return {"time"};
-    case MysqlType::year:
+    case change::MysqlType::year:
       return {"year"};
-    case MysqlType::bit:
+    case change::MysqlType::bit:
       return {"bit"};
-    case MysqlType::json:
+    case change::MysqlType::json:
       return {"json", "longtext"};
-    case MysqlType::enumeration:
+    case change::MysqlType::enumeration:
       return {"enum"};
-    case MysqlType::set:
+    case change::MysqlType::set:
       return {"set"};
-    case MysqlType::varchar:
-    case MysqlType::var_string:
+    case change::MysqlType::varchar:
+    case change::MysqlType::var_string:
       return {"varchar", "varbinary"};
-    case MysqlType::string:
+    case change::MysqlType::string:
       return {"char", "binary"};
-    case MysqlType::tiny_blob:
+    case change::MysqlType::tiny_blob:
       return {"tinyblob", "tinytext"};
-    case MysqlType::blob:
+    case change::MysqlType::blob:
       return {"blob", "text"};
-    case MysqlType::medium_blob:
+    case change::MysqlType::medium_blob:
       return {"mediumblob", "mediumtext"};
-    case MysqlType::long_blob:
+    case change::MysqlType::long_blob:
       return {"longblob", "longtext"};
     default:
       return {};
   }
 }
 
-bool has_type(const ColumnState& column, const DdlElement& wanted) {
+bool has_type(const ColumnState& column, const change::DdlElement& wanted) {
   const auto names = names_of(wanted.type);
   return names.empty() ||
          (std::ranges::find(names, column.data_type) != names.end() && column.is_unsigned == wanted.is_unsigned);
@@ -106,7 +106,7 @@ class Judge {
         const std::optional<Fingerprint>& before)
       : object_(object), now_(now), present_(present), before_(before) {}
 
-  void look_at(const DdlElement& element, Votes& votes) const {
+  void look_at(const change::DdlElement& element, Votes& votes) const {
     switch (element.kind) {
       case Kind::column:
         return look_at_column(element, votes);
@@ -133,7 +133,7 @@ class Judge {
       (unchanged(part) ? votes.not_run : votes.done) = true;
   }
 
-  void look_at_column(const DdlElement& wanted, Votes& votes) const {
+  void look_at_column(const change::DdlElement& wanted, Votes& votes) const {
     const std::string name = lower_name(wanted.name);
     const auto found = now_.columns.find(name);
     const bool there = found != now_.columns.end();
@@ -152,7 +152,7 @@ class Judge {
     }
   }
 
-  void look_at_index(const DdlElement& wanted, Votes& votes) const {
+  void look_at_index(const change::DdlElement& wanted, Votes& votes) const {
     const std::string name = lower_name(wanted.name);
     const auto found = now_.indexes.find(name);
     const bool there = found != now_.indexes.end();
@@ -167,11 +167,11 @@ class Judge {
     }
   }
 
-  static bool has_parts(const std::vector<std::string>& columns, const DdlElement& wanted) {
+  static bool has_parts(const std::vector<std::string>& columns, const change::DdlElement& wanted) {
     return wanted.parts.empty() || std::ranges::equal(columns, wanted.parts, {}, {}, lower_name);
   }
 
-  void look_at_partitions(const DdlElement& wanted, Votes& votes) const {
+  void look_at_partitions(const change::DdlElement& wanted, Votes& votes) const {
     if (std::ranges::equal(now_.partitions, wanted.parts, {}, {}, lower_name))
       votes.done = true;
     else
@@ -186,8 +186,8 @@ class Judge {
 
 // Without an object that changed its definition or its storage there was no CREATE or DROP; a RENAME moves storage, and
 // where names are exchanged nothing else tells.
-DdlProof prove_existence(const DdlChange& ddl, const std::optional<Fingerprint>& before, const Fingerprint& present,
-                         const ObjectStates& now) {
+DdlProof prove_existence(const change::DdlChange& ddl, const std::optional<Fingerprint>& before,
+                         const Fingerprint& present, const ObjectStates& now) {
   const bool untouched =
       before && std::ranges::all_of(now, [&](const auto& object) {
         return present.same(*before, object.first, Part::contents) &&
@@ -197,7 +197,7 @@ DdlProof prove_existence(const DdlChange& ddl, const std::optional<Fingerprint>&
   if (meets_expectations(now, ddl)) return DdlProof::done;
   // Dropping a schema is the one DDL that leaves a half behind, and may simply go on.
   if (ddl.type == kDropSchema) return DdlProof::not_run;
-  const bool nothing_met = std::ranges::none_of(ddl.expectations, [&](const DdlExpectation& expectation) {
+  const bool nothing_met = std::ranges::none_of(ddl.expectations, [&](const change::DdlExpectation& expectation) {
     return now.at({expectation.schema, expectation.table}).exists == expectation.exists;
   });
   return nothing_met && !ddl.expectations.empty() ? DdlProof::not_run : DdlProof::unclear;
@@ -205,18 +205,18 @@ DdlProof prove_existence(const DdlChange& ddl, const std::optional<Fingerprint>&
 
 }  // namespace
 
-DdlProof prove_ddl(const DdlChange& ddl, const std::optional<Fingerprint>& before, const ObjectStates& now) {
+DdlProof prove_ddl(const change::DdlChange& ddl, const std::optional<Fingerprint>& before, const ObjectStates& now) {
   const Fingerprint present = Fingerprint::of(now);
   if (before && *before == present) return DdlProof::not_run;
   if (is_among(kOfExistence, ddl.type)) return prove_existence(ddl, before, present, now);
   Votes votes;
   bool any = false;
-  for (const DdlExpectation& expectation : ddl.expectations) {
+  for (const change::DdlExpectation& expectation : ddl.expectations) {
     const auto& [name, state] = *now.find({expectation.schema, expectation.table});
     const Judge judge(name, state, present, before);
-    std::vector<DdlElement> changes = expectation.changes;
+    std::vector<change::DdlElement> changes = expectation.changes;
     if (changes.empty() && is_among(kOfContents, ddl.type)) changes.push_back({.kind = Kind::contents});
-    for (const DdlElement& element : changes) judge.look_at(element, votes);
+    for (const change::DdlElement& element : changes) judge.look_at(element, votes);
     any = any || !changes.empty();
   }
   if (any) return votes.sum();
@@ -227,4 +227,4 @@ DdlProof prove_ddl(const DdlChange& ddl, const std::optional<Fingerprint>& befor
   return untouched ? DdlProof::not_run : DdlProof::unclear;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

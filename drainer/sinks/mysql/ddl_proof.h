@@ -8,7 +8,7 @@
 
 #include "drainer/sinks/mysql/object_fingerprint.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 enum class DdlProof {
   done,
@@ -17,7 +17,7 @@ enum class DdlProof {
 };
 
 // `before`: as the objects were when the intent was written; nothing when it isn't known.
-[[nodiscard]] DdlProof prove_ddl(const DdlChange& ddl, const std::optional<Fingerprint>& before,
+[[nodiscard]] DdlProof prove_ddl(const change::DdlChange& ddl, const std::optional<Fingerprint>& before,
                                  const ObjectStates& now);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -87,4 +87,4 @@ std::string ddl_remedy(unsigned error, CommitTs commit_ts) {
                      remedy == Remedy::by_hand ? "then " : "", commit_ts);
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -7,9 +7,9 @@
 
 #include "base/tso.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 // A sentence or two; `error`: the server's number, 0 without.
 [[nodiscard]] std::string ddl_remedy(unsigned error, CommitTs commit_ts);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using testing::HasSubstr;
@@ -21,4 +21,4 @@ TEST(DdlRemedy, DoesNotLeaveOutADdlWhoseDatabaseIsMissing) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -15,7 +15,7 @@
 #include "base/status.h"
 #include "drainer/sinks/mysql/server_errors.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -209,4 +209,4 @@ absl::Status MysqlConnection::last_error() const {
   return make_error(error, mysql_error(handle_));
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

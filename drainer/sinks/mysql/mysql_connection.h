@@ -25,7 +25,7 @@
 
 struct st_mysql;
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct MysqlEndpoint {
   std::string host = "127.0.0.1";
@@ -93,4 +93,4 @@ class MysqlConnection {
   uint64_t packet_bytes_max_ = 0;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -14,7 +14,7 @@
 #include "drainer/sinks/mysql/server_state.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -27,7 +27,7 @@ constexpr size_t kShownQueryBytes = 200;
 // What the protocol adds to a statement's text.
 constexpr uint64_t kPacketOverheadBytes = 64;
 
-std::string what_of(const std::vector<std::shared_ptr<const Transaction>>& pack) {
+std::string what_of(const std::vector<std::shared_ptr<const change::Transaction>>& pack) {
   if (pack.empty()) return "the position";
   const CommitTs first = pack.front()->commit_ts;
   if (pack.front()->ddl)
@@ -62,7 +62,7 @@ absl::StatusOr<SinkPosition> MysqlSink::open(CommitTs at_least) {
                       .place = fmt::format("{} at {}", progress_.place(), options_.endpoint.to_string())};
 }
 
-absl::Status MysqlSink::submit(std::shared_ptr<const Transaction> transaction) {
+absl::Status MysqlSink::submit(std::shared_ptr<const change::Transaction> transaction) {
   std::unique_lock lock(mutex_);
   const auto ready = [&] {
     return !error_.ok() || stop_ || gives_up() || queue_.empty() || queue_bytes_ < options_.queue_bytes_max;
@@ -271,7 +271,7 @@ absl::Status MysqlSink::apply_rows(const Pack& pack) {
                             .packet_bytes_max = packet_bytes_max,
                             .show_values = options_.log_row_values});
   const CommitTs through = pack.back()->commit_ts;
-  const std::vector<RowChange>& last_rows = pack.back()->rows;
+  const std::vector<change::RowChange>& last_rows = pack.back()->rows;
   SqlPacket packet = progress_.advance_sql(through, last_rows.empty() ? 0 : last_rows.back().ordinal);
   uint64_t rows = 0;
   do {
@@ -304,9 +304,9 @@ absl::Status MysqlSink::apply_resolved() {
 
 // In a table without transactions a row would stay when its transaction is rolled back, and come again (INV-8).
 absl::Status MysqlSink::check_engines(const Pack& pack) {
-  const TableDef* last = nullptr;
+  const change::TableDef* last = nullptr;
   for (const auto& transaction : pack) {
-    for (const RowChange& row : transaction->rows) {
+    for (const change::RowChange& row : transaction->rows) {
       if (row.table == last) continue;
       last = row.table;
       if (is_own_schema(last->schema) || engines_checked_.contains({last->schema, last->name})) continue;
@@ -317,7 +317,7 @@ absl::Status MysqlSink::check_engines(const Pack& pack) {
   return absl::OkStatus();
 }
 
-absl::Status MysqlSink::check_engine(const TableDef& table, CommitTs commit_ts) {
+absl::Status MysqlSink::check_engine(const change::TableDef& table, CommitTs commit_ts) {
   SLUICE_ASSIGN_OR_RETURN(
       const auto rows, connection_->query(fmt::format("SELECT t.ENGINE, e.TRANSACTIONS FROM information_schema.TABLES "
                                                       "t LEFT JOIN information_schema.ENGINES e ON e.ENGINE=t.ENGINE "
@@ -430,4 +430,4 @@ void MysqlSink::note_durable() {
   kept_ = progress_.position().value;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -29,7 +29,7 @@
 #include "drainer/sinks/mysql/sink_step.h"
 #include "drainer/sinks/sink.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct MysqlSinkOptions {
   MysqlEndpoint endpoint;
@@ -68,7 +68,7 @@ class MysqlSink final : public Sink {
   ~MysqlSink() override;
 
   [[nodiscard]] absl::StatusOr<SinkPosition> open(CommitTs at_least) override;
-  [[nodiscard]] absl::Status submit(std::shared_ptr<const Transaction> transaction) override;
+  [[nodiscard]] absl::Status submit(std::shared_ptr<const change::Transaction> transaction) override;
   [[nodiscard]] absl::Status resolve(ResolvedTs ts) override;
   [[nodiscard]] absl::Status flush() override;
   [[nodiscard]] CommitTs durable_through() const override { return CommitTs(durable_through_.load()); }
@@ -81,7 +81,7 @@ class MysqlSink final : public Sink {
   [[nodiscard]] uint64_t ddls_left_out() const override { return counters().ddl.skipped_row_neutral; }
 
  private:
-  using Pack = std::vector<std::shared_ptr<const Transaction>>;
+  using Pack = std::vector<std::shared_ptr<const change::Transaction>>;
 
   // The caller's side of the queue.
   [[nodiscard]] bool is_idle() const;  // mutex_ held
@@ -97,7 +97,7 @@ class MysqlSink final : public Sink {
   [[nodiscard]] absl::Status apply_resolved();
   [[nodiscard]] bool is_long_unused() const;
   [[nodiscard]] absl::Status check_engines(const Pack& pack);
-  [[nodiscard]] absl::Status check_engine(const TableDef& table, CommitTs commit_ts);
+  [[nodiscard]] absl::Status check_engine(const change::TableDef& table, CommitTs commit_ts);
   [[nodiscard]] bool passes(const absl::Status& status) const;
   [[nodiscard]] absl::Status recover_from(const absl::Status& status);
   [[nodiscard]] absl::Status connect_and_take_over();
@@ -128,7 +128,7 @@ class MysqlSink final : public Sink {
   mutable std::mutex mutex_;
   std::condition_variable work_;   // something to do, or stopping
   std::condition_variable moved_;  // room in the queue, progress, an error
-  std::deque<std::shared_ptr<const Transaction>> queue_;
+  std::deque<std::shared_ptr<const change::Transaction>> queue_;
   uint64_t queue_bytes_ = 0;
   bool applying_ = false;
   bool flushing_ = false;
@@ -145,4 +145,4 @@ class MysqlSink final : public Sink {
   std::thread thread_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -189,10 +189,10 @@ std::string lower_name(std::string_view name) {
   return text;
 }
 
-absl::StatusOr<ObjectStates> read_objects(MysqlConnection& connection, const DdlChange& ddl) {
+absl::StatusOr<ObjectStates> read_objects(MysqlConnection& connection, const change::DdlChange& ddl) {
   ObjectStates objects;
   if (!ddl.schema.empty()) objects[{ddl.schema, ddl.table}];
-  for (const DdlExpectation& expectation : ddl.expectations) objects[{expectation.schema, expectation.table}];
+  for (const change::DdlExpectation& expectation : ddl.expectations) objects[{expectation.schema, expectation.table}];
   for (auto& [name, state] : objects) {
     SLUICE_ASSIGN_OR_RETURN(state, read_object(connection, name));
   }
@@ -249,18 +249,19 @@ bool Fingerprint::same(const Fingerprint& other, const ObjectName& object, Part 
   return !there || ours->second == theirs->second;
 }
 
-bool meets_expectations(const ObjectStates& objects, const DdlChange& ddl) {
-  return !ddl.expectations.empty() && std::ranges::all_of(ddl.expectations, [&](const DdlExpectation& expectation) {
-    const ObjectState& state = objects.at({expectation.schema, expectation.table});
-    if (state.exists != expectation.exists) return false;
-    return !expectation.exists || expectation.columns.empty() ||
-           std::ranges::equal(state.column_order, expectation.columns, {}, lower_name, lower_name);
-  });
+bool meets_expectations(const ObjectStates& objects, const change::DdlChange& ddl) {
+  return !ddl.expectations.empty() &&
+         std::ranges::all_of(ddl.expectations, [&](const change::DdlExpectation& expectation) {
+           const ObjectState& state = objects.at({expectation.schema, expectation.table});
+           if (state.exists != expectation.exists) return false;
+           return !expectation.exists || expectation.columns.empty() ||
+                  std::ranges::equal(state.column_order, expectation.columns, {}, lower_name, lower_name);
+         });
 }
 
-absl::StatusOr<bool> meets_expectations(MysqlConnection& connection, const DdlChange& ddl) {
+absl::StatusOr<bool> meets_expectations(MysqlConnection& connection, const change::DdlChange& ddl) {
   SLUICE_ASSIGN_OR_RETURN(const ObjectStates objects, read_objects(connection, ddl));
   return meets_expectations(objects, ddl);
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

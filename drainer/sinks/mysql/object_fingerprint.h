@@ -12,10 +12,10 @@
 
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/sinks/mysql/mysql_connection.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct ColumnState {
   std::string shape;      // all of it but its place and its part in keys
@@ -39,7 +39,7 @@ using ObjectName = std::pair<std::string, std::string>;  // schema, table; a sch
 using ObjectStates = std::map<ObjectName, ObjectState>;
 
 // All objects that the DDL names. Needs the PROCESS privilege.
-[[nodiscard]] absl::StatusOr<ObjectStates> read_objects(MysqlConnection& connection, const DdlChange& ddl);
+[[nodiscard]] absl::StatusOr<ObjectStates> read_objects(MysqlConnection& connection, const change::DdlChange& ddl);
 
 // A hash of each part of each object, to tell later which parts have changed.
 // Format:   docs/formats/mysql-progress.md
@@ -72,7 +72,7 @@ class Fingerprint {
 
 // Do all objects look as the DDL must have left them, by existence and column names? False when the DDL says nothing of
 // what it leaves.
-[[nodiscard]] bool meets_expectations(const ObjectStates& objects, const DdlChange& ddl);
-[[nodiscard]] absl::StatusOr<bool> meets_expectations(MysqlConnection& connection, const DdlChange& ddl);
+[[nodiscard]] bool meets_expectations(const ObjectStates& objects, const change::DdlChange& ddl);
+[[nodiscard]] absl::StatusOr<bool> meets_expectations(MysqlConnection& connection, const change::DdlChange& ddl);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

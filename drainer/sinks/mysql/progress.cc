@@ -14,7 +14,7 @@
 #include "drainer/sinks/mysql/sql_text.h"
 #include "drainer/sinks/sink.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -268,4 +268,4 @@ void Progress::confirm(CommitTs through) {
   position_ = through;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -21,7 +21,7 @@
 #include "drainer/sinks/mysql/mysql_connection.h"
 #include "drainer/sinks/mysql/row_statements.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct ProgressOptions {
   uint64_t cluster_id = 0;
@@ -83,4 +83,4 @@ class Progress {
   CommitTs position_;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 RetryPace::Turn RetryPace::failed(Time now) {
   if (!since_) since_ = now;
@@ -26,4 +26,4 @@ std::optional<RetryPace::Time> RetryPace::went_on() {
   return spoken;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

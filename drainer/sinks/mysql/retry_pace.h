@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct RetryPaceOptions {
   std::chrono::milliseconds delay_min{50};
@@ -44,4 +44,4 @@ class RetryPace {
   uint64_t unsaid_ = 0;
 };
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

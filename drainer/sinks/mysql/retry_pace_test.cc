@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using std::chrono::milliseconds;
@@ -47,4 +47,4 @@ TEST(RetryPace, TellsSinceWhenAndSaysBackOnlyWhereItSaidGone) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "drainer/sinks/mysql/sql_text.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -17,25 +17,25 @@ constexpr std::string_view kLenientMode = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_
 
 // Generated columns compute themselves downstream; columns that a DDL is adding or dropping aren't there (yet or any
 // more).
-bool is_written(const ColumnDef& column, const Datum& value) {
+bool is_written(const change::ColumnDef& column, const change::Datum& value) {
   return !column.generated && !column.hidden && column.is_public && !value.is_absent();
 }
 
 // A value that the row image itself carries: only by such ones is a row found, and only such ones change it.
-bool is_known(const ColumnDef& column, const Datum& value) {
+bool is_known(const change::ColumnDef& column, const change::Datum& value) {
   return is_written(column, value) && !value.is_presumed();
 }
 
-bool is_text(const ColumnDef& column) {
+bool is_text(const change::ColumnDef& column) {
   if (column.is_binary()) return false;
   switch (column.type) {
-    case MysqlType::varchar:
-    case MysqlType::var_string:
-    case MysqlType::string:
-    case MysqlType::tiny_blob:
-    case MysqlType::blob:
-    case MysqlType::medium_blob:
-    case MysqlType::long_blob:
+    case change::MysqlType::varchar:
+    case change::MysqlType::var_string:
+    case change::MysqlType::string:
+    case change::MysqlType::tiny_blob:
+    case change::MysqlType::blob:
+    case change::MysqlType::medium_blob:
+    case change::MysqlType::long_blob:
       return true;
     default:
       return false;
@@ -43,9 +43,9 @@ bool is_text(const ColumnDef& column) {
 }
 
 // CHAR reads back without trailing spaces, BINARY(n) with zero bytes up to n: the image is brought to the same form.
-std::string stored_form(const ColumnDef& column, std::string_view value) {
+std::string stored_form(const change::ColumnDef& column, std::string_view value) {
   std::string text(value);
-  if (column.type != MysqlType::string) return text;
+  if (column.type != change::MysqlType::string) return text;
   if (!column.is_binary()) {
     text.erase(text.find_last_not_of(' ') + 1);
   } else if (column.length > 0 && text.size() < static_cast<size_t>(column.length)) {
@@ -55,12 +55,12 @@ std::string stored_form(const ColumnDef& column, std::string_view value) {
 }
 
 // `column` = value through an index: the key makes the row the only one that can match.
-void append_key_condition(std::string& sql, const ColumnDef& column, const Datum& value) {
+void append_key_condition(std::string& sql, const change::ColumnDef& column, const change::Datum& value) {
   append_name(sql, column.name);
   sql += " = ";
-  if (value.kind() == Datum::Kind::bytes && column.type == MysqlType::string) {
+  if (value.kind() == change::Datum::Kind::bytes && column.type == change::MysqlType::string) {
     const std::string form = stored_form(column, value.as_bytes());
-    append_literal(sql, column, Datum::bytes(form));
+    append_literal(sql, column, change::Datum::bytes(form));
   } else {
     append_literal(sql, column, value);
   }
@@ -68,21 +68,23 @@ void append_key_condition(std::string& sql, const ColumnDef& column, const Datum
 
 // Exactly this value, where no key helps: text by its bytes, because collations call "a", "A" and "a " equal; all text
 // columns are compared in utf8mb4, which the image is in.
-void append_exact_condition(std::string& sql, const ColumnDef& column, const Datum& value, ServerKind server) {
+void append_exact_condition(std::string& sql, const change::ColumnDef& column, const change::Datum& value,
+                            ServerKind server) {
   if (value.is_null()) {
     append_name(sql, column.name);
     sql += " IS NULL";
-  } else if (column.type == MysqlType::json && server != ServerKind::mariadb) {
+  } else if (column.type == change::MysqlType::json && server != ServerKind::mariadb) {
     append_name(sql, column.name);
     sql += " = CAST(";
     append_text(sql, value.as_bytes());
     sql += " AS JSON)";
-  } else if (value.kind() == Datum::Kind::bytes && (is_text(column) || column.type == MysqlType::json)) {
+  } else if (value.kind() == change::Datum::Kind::bytes &&
+             (is_text(column) || column.type == change::MysqlType::json)) {
     sql += "CAST(CONVERT(";
     append_name(sql, column.name);
     sql += " USING utf8mb4) AS BINARY) = ";
     append_binary(sql, stored_form(column, value.as_bytes()));
-  } else if (column.type == MysqlType::set) {
+  } else if (column.type == change::MysqlType::set) {
     // The server compares a SET as a signed number: its 64th member is the sign.
     sql += "CAST(";
     append_name(sql, column.name);
@@ -93,8 +95,8 @@ void append_exact_condition(std::string& sql, const ColumnDef& column, const Dat
   }
 }
 
-void append_where(std::string& sql, const TableDef& table, std::span<const Datum> row, const std::vector<uint32_t>& key,
-                  ServerKind server) {
+void append_where(std::string& sql, const change::TableDef& table, std::span<const change::Datum> row,
+                  const std::vector<uint32_t>& key, ServerKind server) {
   bool first = true;
   const auto separate = [&] {
     if (!first) sql += " AND ";
@@ -112,21 +114,21 @@ void append_where(std::string& sql, const TableDef& table, std::span<const Datum
   }
 }
 
-bool same_value(const Datum& a, const Datum& b) {
+bool same_value(const change::Datum& a, const change::Datum& b) {
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
-    case Datum::Kind::absent:
-    case Datum::Kind::null:
+    case change::Datum::Kind::absent:
+    case change::Datum::Kind::null:
       return true;
-    case Datum::Kind::int64:
+    case change::Datum::Kind::int64:
       return a.as_int64() == b.as_int64();
-    case Datum::Kind::uint64:
+    case change::Datum::Kind::uint64:
       return a.as_uint64() == b.as_uint64();
-    case Datum::Kind::float32:
+    case change::Datum::Kind::float32:
       return a.as_float32() == b.as_float32();
-    case Datum::Kind::float64:
+    case change::Datum::Kind::float64:
       return a.as_float64() == b.as_float64();
-    case Datum::Kind::bytes:
+    case change::Datum::Kind::bytes:
       return a.as_bytes() == b.as_bytes();
   }
   return false;
@@ -134,7 +136,7 @@ bool same_value(const Datum& a, const Datum& b) {
 
 // Only what changed, so that an untouched 20 MB column isn't sent; but times always: left out, an ON UPDATE
 // CURRENT_TIMESTAMP column would take the downstream's clock.
-void append_assignments(std::string& sql, const RowChange& change) {
+void append_assignments(std::string& sql, const change::RowChange& change) {
   const auto& columns = change.table->columns;
   const size_t start = sql.size();
   const auto assign = [&](size_t i) {
@@ -145,7 +147,8 @@ void append_assignments(std::string& sql, const RowChange& change) {
   };
   for (size_t i = 0; i < columns.size(); ++i) {
     if (!is_known(columns[i], change.after[i])) continue;
-    const bool is_time = columns[i].type == MysqlType::timestamp || columns[i].type == MysqlType::datetime;
+    const bool is_time =
+        columns[i].type == change::MysqlType::timestamp || columns[i].type == change::MysqlType::datetime;
     if (is_time || !same_value(change.before[i], change.after[i])) assign(i);
   }
   // Nothing changed but generated columns: still name the row, so that its absence is noticed.
@@ -154,13 +157,13 @@ void append_assignments(std::string& sql, const RowChange& change) {
 }
 
 // TiDB keeps ENUM's error value, 0, which strict mode refuses.
-bool has_enum_error_value(const RowChange& change) {
+bool has_enum_error_value(const change::RowChange& change) {
   const auto& columns = change.table->columns;
   for (size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i].type != MysqlType::enumeration || !is_written(columns[i], change.after[i])) continue;
-    const Datum& value = change.after[i];
-    if ((value.kind() == Datum::Kind::uint64 && value.as_uint64() == 0) ||
-        (value.kind() == Datum::Kind::int64 && value.as_int64() == 0))
+    if (columns[i].type != change::MysqlType::enumeration || !is_written(columns[i], change.after[i])) continue;
+    const change::Datum& value = change.after[i];
+    if ((value.kind() == change::Datum::Kind::uint64 && value.as_uint64() == 0) ||
+        (value.kind() == change::Datum::Kind::int64 && value.as_int64() == 0))
       return true;
   }
   return false;
@@ -179,8 +182,8 @@ void append_verb(std::string& sql, std::string_view verb, bool lenient, ServerKi
   }
 }
 
-void append_update(std::string& sql, const RowChange& change, ServerKind server) {
-  const TableDef& table = *change.table;
+void append_update(std::string& sql, const change::RowChange& change, ServerKind server) {
+  const change::TableDef& table = *change.table;
   append_verb(sql, "UPDATE", has_enum_error_value(change), server);
   sql += " " + quoted_table(table.schema, table.name) + " SET ";
   append_assignments(sql, change);
@@ -191,11 +194,12 @@ void append_update(std::string& sql, const RowChange& change, ServerKind server)
 }
 
 // The row by its key alone: other values aren't for a log.
-std::string label_of(const RowChange& change, ServerKind server) {
-  const std::span<const Datum> row = change.kind == RowChangeKind::insert ? change.after : change.before;
-  const std::string_view verb = change.kind == RowChangeKind::insert   ? "INSERT INTO"
-                                : change.kind == RowChangeKind::update ? "UPDATE"
-                                                                       : "DELETE FROM";
+std::string label_of(const change::RowChange& change, ServerKind server) {
+  const std::span<const change::Datum> row =
+      change.kind == change::RowChangeKind::insert ? change.after : change.before;
+  const std::string_view verb = change.kind == change::RowChangeKind::insert   ? "INSERT INTO"
+                                : change.kind == change::RowChangeKind::update ? "UPDATE"
+                                                                               : "DELETE FROM";
   std::string label = fmt::format("{} {} WHERE ", verb, quoted_table(change.table->schema, change.table->name));
   const auto key = best_key(*change.table, row);
   if (key.empty()) return label + fmt::format("all {} columns are as upstream", row.size());
@@ -204,13 +208,13 @@ std::string label_of(const RowChange& change, ServerKind server) {
   return label;
 }
 
-bool same_columns(const RowChange& a, const RowChange& b) {
+bool same_columns(const change::RowChange& a, const change::RowChange& b) {
   for (size_t i = 0; i < a.after.size(); ++i)
     if (a.after[i].is_absent() != b.after[i].is_absent()) return false;
   return true;
 }
 
-void append_insert_head(std::string& sql, const RowChange& change, ServerKind server) {
+void append_insert_head(std::string& sql, const change::RowChange& change, ServerKind server) {
   const auto& columns = change.table->columns;
   append_verb(sql, "INSERT INTO", has_enum_error_value(change), server);
   sql += " " + quoted_table(change.table->schema, change.table->name) + " (";
@@ -224,7 +228,7 @@ void append_insert_head(std::string& sql, const RowChange& change, ServerKind se
   sql += ") VALUES ";
 }
 
-void append_insert_values(std::string& sql, const RowChange& change) {
+void append_insert_values(std::string& sql, const change::RowChange& change) {
   const auto& columns = change.table->columns;
   char separator = '(';
   for (size_t i = 0; i < columns.size(); ++i) {
@@ -243,16 +247,16 @@ bool is_own_schema(std::string_view schema) {
                             [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
-std::vector<uint32_t> best_key(const TableDef& table, std::span<const Datum> row) {
-  const auto usable = [&](const IndexDef& index) {
+std::vector<uint32_t> best_key(const change::TableDef& table, std::span<const change::Datum> row) {
+  const auto usable = [&](const change::IndexDef& index) {
     return (index.unique || index.primary) && !index.parts.empty() &&
-           std::ranges::all_of(index.parts, [&](const IndexDef::Part& part) {
+           std::ranges::all_of(index.parts, [&](const change::IndexDef::Part& part) {
              return part.column < row.size() && !row[part.column].is_null() &&
                     is_known(table.columns[part.column], row[part.column]);
            });
   };
-  const IndexDef* best = nullptr;
-  for (const IndexDef& index : table.indexes) {
+  const change::IndexDef* best = nullptr;
+  for (const change::IndexDef& index : table.indexes) {
     if (!usable(index)) continue;
     if (best == nullptr) best = &index;
     if (index.primary) {
@@ -262,7 +266,7 @@ std::vector<uint32_t> best_key(const TableDef& table, std::span<const Datum> row
   }
   std::vector<uint32_t> ordinals;
   if (best != nullptr)
-    for (const IndexDef::Part& part : best->parts) ordinals.push_back(part.column);
+    for (const change::IndexDef::Part& part : best->parts) ordinals.push_back(part.column);
   return ordinals;
 }
 
@@ -272,8 +276,8 @@ void SqlPacket::append(std::string_view statement, StatementExpectation expectat
   expectations.push_back(std::move(expectation));
 }
 
-RowStatements::RowStatements(std::span<const std::shared_ptr<const Transaction>> transactions, ServerKind server,
-                             RowStatementLimits limits)
+RowStatements::RowStatements(std::span<const std::shared_ptr<const change::Transaction>> transactions,
+                             ServerKind server, RowStatementLimits limits)
     : transactions_(transactions), server_(server), limits_(limits) {
   skip_to_row();
 }
@@ -303,7 +307,7 @@ absl::Status RowStatements::fill(SqlPacket& packet) {
     }
     const uint64_t bytes = packet.sql.size() + 1 + held_.size();
     if (held_.size() + 1 > limits_.packet_bytes_max) {
-      const TableDef& table = *held_expectation_.table;
+      const change::TableDef& table = *held_expectation_.table;
       return absl::FailedPreconditionError(fmt::format(
           "a row of {}.{} needs a statement of {} bytes, but the downstream's max_allowed_packet is {}: raise it there "
           "(SET GLOBAL max_allowed_packet) and start again; commit_ts={}",
@@ -320,18 +324,18 @@ absl::Status RowStatements::fill(SqlPacket& packet) {
 }
 
 std::string RowStatements::build_statement(StatementExpectation& expectation, uint64_t bytes_max) {
-  const RowChange& first = row();
+  const change::RowChange& first = row();
   expectation.commit_ts = transactions_[transaction_]->commit_ts;
   expectation.table = first.table;
   std::string sql;
   switch (first.kind) {
-    case RowChangeKind::insert:
+    case change::RowChangeKind::insert:
       insert_rows(sql, expectation, bytes_max);
       break;
-    case RowChangeKind::remove:
+    case change::RowChangeKind::remove:
       delete_rows(sql, expectation, bytes_max);
       break;
-    case RowChangeKind::update:
+    case change::RowChangeKind::update:
       append_update(sql, first, server_);
       expectation.rows = 1;
       advance();
@@ -344,7 +348,7 @@ std::string RowStatements::build_statement(StatementExpectation& expectation, ui
   // An UPDATE's end names the row, the others' beginning does.
   if (sql.size() <= kWhatBytesMax)
     expectation.what = sql;
-  else if (first.kind == RowChangeKind::update)
+  else if (first.kind == change::RowChangeKind::update)
     expectation.what =
         fmt::format("{}... {}", sql.substr(0, kWhatBytesMax / 3), sql.substr(sql.size() - kWhatBytesMax * 2 / 3));
   else
@@ -353,12 +357,12 @@ std::string RowStatements::build_statement(StatementExpectation& expectation, ui
 }
 
 void RowStatements::insert_rows(std::string& sql, StatementExpectation& expectation, uint64_t bytes_max) {
-  const RowChange& first = row();
+  const change::RowChange& first = row();
   append_insert_head(sql, first, server_);
   const bool lenient = has_enum_error_value(first);
   while (!at_end() && expectation.rows < limits_.statement_rows_max) {
-    const RowChange& next = row();
-    if (next.kind != RowChangeKind::insert || next.table != first.table || !same_columns(first, next)) break;
+    const change::RowChange& next = row();
+    if (next.kind != change::RowChangeKind::insert || next.table != first.table || !same_columns(first, next)) break;
     if (has_enum_error_value(next) != lenient) break;
     const size_t size_before = sql.size();
     if (expectation.rows > 0) sql += ',';
@@ -373,8 +377,8 @@ void RowStatements::insert_rows(std::string& sql, StatementExpectation& expectat
 }
 
 void RowStatements::delete_rows(std::string& sql, StatementExpectation& expectation, uint64_t bytes_max) {
-  const RowChange& first = row();
-  const TableDef& table = *first.table;
+  const change::RowChange& first = row();
+  const change::TableDef& table = *first.table;
   const auto key = best_key(table, first.before);
   sql += "DELETE FROM " + quoted_table(table.schema, table.name) + " WHERE ";
   if (key.empty()) {
@@ -384,8 +388,9 @@ void RowStatements::delete_rows(std::string& sql, StatementExpectation& expectat
     return advance();
   }
   while (!at_end() && expectation.rows < limits_.statement_rows_max) {
-    const RowChange& next = row();
-    if (next.kind != RowChangeKind::remove || next.table != first.table || best_key(table, next.before) != key) break;
+    const change::RowChange& next = row();
+    if (next.kind != change::RowChangeKind::remove || next.table != first.table || best_key(table, next.before) != key)
+      break;
     const size_t size_before = sql.size();
     if (expectation.rows > 0) sql += " OR ";
     sql += '(';
@@ -400,4 +405,4 @@ void RowStatements::delete_rows(std::string& sql, StatementExpectation& expectat
   }
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -13,18 +13,18 @@
 
 #include <absl/status/statusor.h>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 #include "drainer/sinks/mysql/mysql_connection.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 inline constexpr uint64_t kAnyRows = UINT64_MAX;
 
 struct StatementExpectation {
   uint64_t rows = 0;
-  CommitTs commit_ts;               // of the first row
-  const TableDef* table = nullptr;  // null: a statement of the sink's own
-  std::string what;                 // "UPDATE ... WHERE `id` = 5", cut: for the message of a refusal
+  CommitTs commit_ts;                       // of the first row
+  const change::TableDef* table = nullptr;  // null: a statement of the sink's own
+  std::string what;                         // "UPDATE ... WHERE `id` = 5", cut: for the message of a refusal
 };
 
 struct SqlPacket {
@@ -44,7 +44,7 @@ struct RowStatementLimits {
 // Walks a run of transactions, packet by packet, so that a large transaction's SQL is never in memory whole.
 class RowStatements {
  public:
-  RowStatements(std::span<const std::shared_ptr<const Transaction>> transactions, ServerKind server,
+  RowStatements(std::span<const std::shared_ptr<const change::Transaction>> transactions, ServerKind server,
                 RowStatementLimits limits);
 
   // Fills `packet` (which may hold statements already) up to its target; done() says whether rows are left.
@@ -53,14 +53,14 @@ class RowStatements {
 
  private:
   [[nodiscard]] bool at_end() const { return transaction_ == transactions_.size(); }
-  [[nodiscard]] const RowChange& row() const { return transactions_[transaction_]->rows[row_]; }
+  [[nodiscard]] const change::RowChange& row() const { return transactions_[transaction_]->rows[row_]; }
   void skip_to_row();
   void advance();
   [[nodiscard]] std::string build_statement(StatementExpectation& expectation, uint64_t bytes_max);
   void insert_rows(std::string& sql, StatementExpectation& expectation, uint64_t bytes_max);
   void delete_rows(std::string& sql, StatementExpectation& expectation, uint64_t bytes_max);
 
-  std::span<const std::shared_ptr<const Transaction>> transactions_;
+  std::span<const std::shared_ptr<const change::Transaction>> transactions_;
   ServerKind server_;
   RowStatementLimits limits_;
   size_t transaction_ = 0;
@@ -75,6 +75,6 @@ inline constexpr std::string_view kOwnSchema = "tidb_binlog";
 
 // The ordinals of the columns of the best key of `row`: the primary key, else the first unique one without a NULL.
 // Empty: the row can be named only by all its values.
-[[nodiscard]] std::vector<uint32_t> best_key(const TableDef& table, std::span<const Datum> row);
+[[nodiscard]] std::vector<uint32_t> best_key(const change::TableDef& table, std::span<const change::Datum> row);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -7,13 +7,14 @@
 #include "drainer/sinks/mysql/sql_text.h"
 #include "drainer/sinks/mysql/transaction_builder.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using ::testing::HasSubstr;
 
-std::shared_ptr<TableDef> keyed() {
-  return table("s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar)}, {primary({0})});
+std::shared_ptr<change::TableDef> keyed() {
+  return table("s", "t", {column("id", change::MysqlType::integer), column("v", change::MysqlType::varchar)},
+               {primary({0})});
 }
 
 struct Sql {
@@ -21,8 +22,8 @@ struct Sql {
   std::vector<uint64_t> rows;  // expected, statement by statement
 };
 
-Sql sql_of(std::vector<std::shared_ptr<const Transaction>> transactions, RowStatementLimits limits = {1 << 20, 1 << 20},
-           ServerKind server = ServerKind::mariadb) {
+Sql sql_of(std::vector<std::shared_ptr<const change::Transaction>> transactions,
+           RowStatementLimits limits = {1 << 20, 1 << 20}, ServerKind server = ServerKind::mariadb) {
   Sql out;
   RowStatements statements(transactions, server, limits);
   while (!statements.done()) {
@@ -36,7 +37,8 @@ Sql sql_of(std::vector<std::shared_ptr<const Transaction>> transactions, RowStat
   return out;
 }
 
-std::string one(const std::shared_ptr<const Transaction>& transaction, ServerKind server = ServerKind::mariadb) {
+std::string one(const std::shared_ptr<const change::Transaction>& transaction,
+                ServerKind server = ServerKind::mariadb) {
   const Sql out = sql_of({transaction}, {1 << 20, 1 << 20}, server);
   return out.packets.empty() ? "" : out.packets[0];
 }
@@ -51,11 +53,12 @@ TEST(RowStatements, JoinsInsertsOfOneTableAcrossTransactions) {
 
 TEST(RowStatements, AnEnumsErrorValueGoesInAStatementOfItsOwnThatIsNotStrict) {
   const auto t =
-      table("s", "t", {column("id", MysqlType::integer), column("e", MysqlType::enumeration)}, {primary({0})});
+      table("s", "t", {column("id", change::MysqlType::integer), column("e", change::MysqlType::enumeration)},
+            {primary({0})});
   const auto run = TransactionBuilder(1)
-                       .insert(t, {1, Datum::uint64(2)})
-                       .insert(t, {2, Datum::uint64(0)})
-                       .update(t, {1, Datum::uint64(2)}, {1, Datum::uint64(0)})
+                       .insert(t, {1, change::Datum::uint64(2)})
+                       .insert(t, {2, change::Datum::uint64(0)})
+                       .update(t, {1, change::Datum::uint64(2)}, {1, change::Datum::uint64(0)})
                        .build();
   EXPECT_EQ(one(run),
             "INSERT INTO `s`.`t` (`id`, `e`) VALUES (1,2);"
@@ -68,15 +71,15 @@ TEST(RowStatements, AnEnumsErrorValueGoesInAStatementOfItsOwnThatIsNotStrict) {
 }
 
 TEST(RowStatements, ASetWithoutAKeyIsComparedUnsignedSoThatItsLastMemberIsFound) {
-  const auto t = table("s", "t", {column("m", MysqlType::set)});
-  EXPECT_EQ(one(TransactionBuilder(1).remove(t, {Datum::uint64(uint64_t{1} << 63)}).build()),
+  const auto t = table("s", "t", {column("m", change::MysqlType::set)});
+  EXPECT_EQ(one(TransactionBuilder(1).remove(t, {change::Datum::uint64(uint64_t{1} << 63)}).build()),
             "DELETE FROM `s`.`t` WHERE CAST(`m` AS UNSIGNED) = 9223372036854775808 LIMIT 1");
 }
 
 TEST(RowStatements, NamesARowByItsKeyAndShowsOtherValuesOnlyWhenAskedTo) {
   const auto t = keyed();
-  const std::vector<std::shared_ptr<const Transaction>> run = {TransactionBuilder(1).insert(t, {1, "secret"}).build(),
-                                                               TransactionBuilder(2).remove(t, {2, "secret"}).build()};
+  const std::vector<std::shared_ptr<const change::Transaction>> run = {
+      TransactionBuilder(1).insert(t, {1, "secret"}).build(), TransactionBuilder(2).remove(t, {2, "secret"}).build()};
   for (const bool show : {false, true}) {
     RowStatements statements(run, ServerKind::mariadb,
                              {.packet_bytes_target = 1 << 20, .packet_bytes_max = 1 << 20, .show_values = show});
@@ -99,8 +102,9 @@ TEST(RowStatements, KeepsTheOrderOfDifferentKinds) {
 
 // While a column is being dropped, updates don't carry it: what the row holds there is unknown.
 TEST(RowStatements, FindsNoRowByADefaultThatStandsForAMissingValue) {
-  const Datum presumed = Datum::int64(7).as_presumed();
-  const std::vector<ColumnDef> columns = {column("a", MysqlType::integer), column("gone", MysqlType::integer)};
+  const change::Datum presumed = change::Datum::int64(7).as_presumed();
+  const std::vector<change::ColumnDef> columns = {column("a", change::MysqlType::integer),
+                                                  column("gone", change::MysqlType::integer)};
   EXPECT_EQ(one(TransactionBuilder(1).update(table("s", "keyless", columns), {1, presumed}, {2, presumed}).build()),
             "UPDATE `s`.`keyless` SET `a` = 2 WHERE `a` = 1 LIMIT 1");
   const auto keyed_by_it = table("s", "t", columns, {unique("u", {1})});
@@ -109,17 +113,18 @@ TEST(RowStatements, FindsNoRowByADefaultThatStandsForAMissingValue) {
 }
 
 TEST(RowStatements, UpdatesOnlyWhatChangedButTimesAlways) {
-  const auto t = table(
-      "s", "t", {column("id", MysqlType::integer), column("v", MysqlType::varchar), column("u", MysqlType::timestamp)},
-      {primary({0})});
+  const auto t = table("s", "t",
+                       {column("id", change::MysqlType::integer), column("v", change::MysqlType::varchar),
+                        column("u", change::MysqlType::timestamp)},
+                       {primary({0})});
   EXPECT_EQ(
       one(TransactionBuilder(1).update(t, {1, "a", "2024-01-01 00:00:00"}, {1, "b", "2024-01-01 00:00:00"}).build()),
       "UPDATE `s`.`t` SET `v` = 'b', `u` = '2024-01-01 00:00:00' WHERE `id` = 1");
 }
 
 TEST(RowStatements, NamesARowByTheFirstUniqueKeyWithoutNullElseByAllValuesExactly) {
-  const auto t =
-      table("s", "t", {column("a", MysqlType::integer), column("b", MysqlType::varchar)}, {unique("ua", {0})});
+  const auto t = table("s", "t", {column("a", change::MysqlType::integer), column("b", change::MysqlType::varchar)},
+                       {unique("ua", {0})});
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {1, "x"}).build()), "DELETE FROM `s`.`t` WHERE (`a` = 1)");
   EXPECT_EQ(
       one(TransactionBuilder(1).remove(t, {nullptr, "x "}).build()),
@@ -128,7 +133,8 @@ TEST(RowStatements, NamesARowByTheFirstUniqueKeyWithoutNullElseByAllValuesExactl
 
 TEST(RowStatements, PrefersThePrimaryKeyAndNeverAKeyOnAGeneratedColumn) {
   auto t = table("s", "t",
-                 {column("a", MysqlType::integer), column("g", MysqlType::integer), column("id", MysqlType::integer)},
+                 {column("a", change::MysqlType::integer), column("g", change::MysqlType::integer),
+                  column("id", change::MysqlType::integer)},
                  {unique("ug", {1}), unique("ua", {0}), primary({2})});
   t->columns[1].generated = true;
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {1, 2, 3}).build()), "DELETE FROM `s`.`t` WHERE (`id` = 3)");
@@ -138,22 +144,24 @@ TEST(RowStatements, PrefersThePrimaryKeyAndNeverAKeyOnAGeneratedColumn) {
 
 TEST(RowStatements, LeavesOutGeneratedHiddenNotPublicAndAbsentColumns) {
   auto t = table("s", "t",
-                 {column("a", MysqlType::integer), column("g", MysqlType::integer), column("n", MysqlType::integer),
-                  column("x", MysqlType::integer)});
+                 {column("a", change::MysqlType::integer), column("g", change::MysqlType::integer),
+                  column("n", change::MysqlType::integer), column("x", change::MysqlType::integer)});
   t->columns[1].generated = true;
   t->columns[2].is_public = false;
-  EXPECT_EQ(one(TransactionBuilder(1).insert(t, {1, 2, 3, Datum()}).build()), "INSERT INTO `s`.`t` (`a`) VALUES (1)");
+  EXPECT_EQ(one(TransactionBuilder(1).insert(t, {1, 2, 3, change::Datum()}).build()),
+            "INSERT INTO `s`.`t` (`a`) VALUES (1)");
 }
 
 TEST(RowStatements, WritesAFloatAsTheDoubleThatItIs) {
-  const auto t = table(
-      "s", "t", {column("f", MysqlType::float32), column("d", MysqlType::float64), column("e", MysqlType::decimal)});
+  const auto t = table("s", "t",
+                       {column("f", change::MysqlType::float32), column("d", change::MysqlType::float64),
+                        column("e", change::MysqlType::decimal)});
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {1.1f, 1.1, "1.10"}).build()),
             "DELETE FROM `s`.`t` WHERE `f` = 1.100000023841858e0 AND `d` = 1.1e0 AND `e` = 1.10 LIMIT 1");
 }
 
 TEST(RowStatements, BringsCharAndBinaryToTheFormTheyAreStoredIn) {
-  auto t = table("s", "t", {column("c", MysqlType::string), column("b", MysqlType::string, "binary")});
+  auto t = table("s", "t", {column("c", change::MysqlType::string), column("b", change::MysqlType::string, "binary")});
   t->columns[1].length = 4;
   EXPECT_EQ(one(TransactionBuilder(1).remove(t, {"x  ", "y"}).build()),
             "DELETE FROM `s`.`t` WHERE CAST(CONVERT(`c` USING utf8mb4) AS BINARY) = _binary'x' AND `b` = "
@@ -161,7 +169,7 @@ TEST(RowStatements, BringsCharAndBinaryToTheFormTheyAreStoredIn) {
 }
 
 TEST(RowStatements, ComparesJsonAsTextInMariadbAndAsJsonElsewhere) {
-  const auto t = table("s", "t", {column("j", MysqlType::json, "binary")});
+  const auto t = table("s", "t", {column("j", change::MysqlType::json, "binary")});
   const auto remove = TransactionBuilder(1).remove(t, {R"({"a": 1})"}).build();
   EXPECT_THAT(one(remove), HasSubstr("CAST(CONVERT(`j` USING utf8mb4) AS BINARY) = _binary'{\"a\": 1}'"));
   EXPECT_THAT(one(remove, ServerKind::mysql), HasSubstr("`j` = CAST('{\"a\": 1}' AS JSON)"));
@@ -186,7 +194,7 @@ TEST(RowStatements, FillsPacketsUpToTheTargetAndSendsALargeRowAlone) {
 TEST(RowStatements, RefusesARowAboveTheServersPacketLimitNamingTheTable) {
   const auto t = keyed();
   const std::string large(2000, 'x');
-  const std::vector<std::shared_ptr<const Transaction>> run = {
+  const std::vector<std::shared_ptr<const change::Transaction>> run = {
       TransactionBuilder(9).insert(t, {1, std::string_view(large)}).build()};
   RowStatements statements(run, ServerKind::mariadb, {.packet_bytes_target = 100, .packet_bytes_max = 1000});
   SqlPacket packet;
@@ -197,7 +205,7 @@ TEST(RowStatements, RefusesARowAboveTheServersPacketLimitNamingTheTable) {
 }
 
 TEST(RowStatements, SkipsItsOwnSchemaInAnyCase) {
-  const auto own = table("TiDB_Binlog", "checkpoint", {column("a", MysqlType::integer)});
+  const auto own = table("TiDB_Binlog", "checkpoint", {column("a", change::MysqlType::integer)});
   EXPECT_TRUE(sql_of({TransactionBuilder(1).insert(own, {1}).build()}).packets.empty());
 }
 
@@ -208,4 +216,4 @@ TEST(ServerKindOf, TellsTheServersApartByTheirVersionText) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

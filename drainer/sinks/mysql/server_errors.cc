@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -162,4 +162,4 @@ std::string server_errors_page() {
   return page;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -8,7 +8,7 @@
 
 #include <absl/status/status.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 enum class ErrorMeaning {
   connection_lost,  // connect again, look whether the last commit landed, go on
@@ -33,4 +33,4 @@ struct ServerError {
 // docs/mysql-errors.md.
 [[nodiscard]] std::string server_errors_page();
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 TEST(ServerErrors, StandByNumberEachOnce) {
@@ -47,4 +47,4 @@ TEST(ServerErrors, ThePageIsTheTable) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

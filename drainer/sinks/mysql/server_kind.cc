@@ -1,6 +1,6 @@
 #include "drainer/sinks/mysql/server_kind.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 std::string_view to_string(ServerKind kind) {
   switch (kind) {
@@ -20,4 +20,4 @@ ServerKind server_kind_of(std::string_view version) {
   return ServerKind::mysql;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

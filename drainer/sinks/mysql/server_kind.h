@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 enum class ServerKind { mariadb, mysql, tidb };
 
@@ -11,4 +11,4 @@ enum class ServerKind { mariadb, mysql, tidb };
 // From the server's version text: "10.11.14-MariaDB-0+deb12u2", "9.7.4-2", "8.0.11-TiDB-v8.1.0".
 [[nodiscard]] ServerKind server_kind_of(std::string_view version);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "drainer/sinks/mysql/server_errors.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -80,4 +80,4 @@ absl::Status check_privileges(MysqlConnection& connection) {
       message_of(rows.status())));
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

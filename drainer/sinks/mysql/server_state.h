@@ -7,7 +7,7 @@
 
 #include "drainer/sinks/mysql/mysql_connection.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 [[nodiscard]] absl::Status check_writable(MysqlConnection& connection);
 
@@ -15,4 +15,4 @@ namespace sluice::drainer {
 // Errors:   PERMISSION_DENIED lists all that are needed.
 [[nodiscard]] absl::Status check_privileges(MysqlConnection& connection);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -181,4 +181,4 @@ absl::Status check_variables(ServerKind kind, const VariableValues& now) {
   return absl::OkStatus();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

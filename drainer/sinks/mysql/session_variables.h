@@ -14,7 +14,7 @@
 
 #include "drainer/sinks/mysql/server_kind.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct SessionVariable {
   std::string_view name;
@@ -35,4 +35,4 @@ using VariableValues = std::map<std::string, std::string, std::less<>>;
 
 [[nodiscard]] absl::Status check_variables(ServerKind kind, const VariableValues& now);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 using ::testing::AllOf;
@@ -118,4 +118,4 @@ TEST(SessionVariables, NoNameStandsTwiceInAKind) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -6,7 +6,7 @@
 
 #include <absl/status/status.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 enum class SinkStep {
   packet_sent,  // inside a downstream transaction, after each packet
@@ -23,4 +23,4 @@ using SinkStepHook = std::function<absl::Status(SinkStep)>;
   return hook ? hook(step) : absl::OkStatus();
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

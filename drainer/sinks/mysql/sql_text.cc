@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -91,31 +91,31 @@ std::string quoted_text(std::string_view text) {
   return sql;
 }
 
-void append_literal(std::string& sql, const ColumnDef& column, const Datum& value) {
+void append_literal(std::string& sql, const change::ColumnDef& column, const change::Datum& value) {
   switch (value.kind()) {
-    case Datum::Kind::absent:
+    case change::Datum::Kind::absent:
       SLUICE_ASSERT(false, "column={}", column.name);
       break;
-    case Datum::Kind::null:
+    case change::Datum::Kind::null:
       sql += "NULL";
       break;
-    case Datum::Kind::int64:
+    case change::Datum::Kind::int64:
       fmt::format_to(std::back_inserter(sql), "{}", value.as_int64());
       break;
-    case Datum::Kind::uint64:
+    case change::Datum::Kind::uint64:
       fmt::format_to(std::back_inserter(sql), "{}", value.as_uint64());
       break;
     // Widened: the double nearest to the float is the float, both when stored and when compared.
-    case Datum::Kind::float32:
+    case change::Datum::Kind::float32:
       append_double(sql, static_cast<double>(value.as_float32()));
       break;
-    case Datum::Kind::float64:
+    case change::Datum::Kind::float64:
       append_double(sql, value.as_float64());
       break;
-    case Datum::Kind::bytes:
-      if (column.type == MysqlType::decimal && is_number(value.as_bytes()))
+    case change::Datum::Kind::bytes:
+      if (column.type == change::MysqlType::decimal && is_number(value.as_bytes()))
         sql += value.as_bytes();  // quoted, it would be compared as a double
-      else if (column.is_binary() && column.type != MysqlType::json)
+      else if (column.is_binary() && column.type != change::MysqlType::json)
         append_binary(sql, value.as_bytes());
       else
         append_text(sql, value.as_bytes());
@@ -123,4 +123,4 @@ void append_literal(std::string& sql, const ColumnDef& column, const Datum& valu
   }
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/row_change.h"
+#include "drainer/change/row_change.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 // `name`, backquotes doubled.
 [[nodiscard]] std::string quoted_name(std::string_view name);
@@ -22,6 +22,6 @@ void append_text(std::string& sql, std::string_view text);
 // _binary'...': escaped rather than hex, because hex doubles a 20 MB blob.
 void append_binary(std::string& sql, std::string_view bytes);
 // The literal of `value` as `column` stores it. Not for absent values.
-void append_literal(std::string& sql, const ColumnDef& column, const Datum& value);
+void append_literal(std::string& sql, const change::ColumnDef& column, const change::Datum& value);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

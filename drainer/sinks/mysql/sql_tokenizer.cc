@@ -1,6 +1,6 @@
 #include "drainer/sinks/mysql/sql_tokenizer.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 namespace {
 
@@ -82,4 +82,4 @@ std::vector<SqlToken> tokenize_sql(std::string_view sql) {
   return tokens;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 
 struct SqlToken {
   enum class Kind { word, name, text, sign };
@@ -18,4 +18,4 @@ struct SqlToken {
 
 [[nodiscard]] std::vector<SqlToken> tokenize_sql(std::string_view sql);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

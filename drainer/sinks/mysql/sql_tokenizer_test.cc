@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::mysql {
 namespace {
 
 // "ALTER TABLE `t` 'x' ;": words as they are, names and texts quoted again.
@@ -41,4 +41,4 @@ TEST(SqlTokenizer, KeepsWordsOutsideAsciiWhole) {
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::mysql

@@ -19,7 +19,7 @@
 #include "drainer/sinks/file/recorded/recorded_input.h"
 #include "drainer/translator/translator.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -62,11 +62,11 @@ class RecordedBinlogs : public ::testing::Test {
 
   // Reads a corpus through the translator into the sink.
   void translate(const std::string& name, uint64_t file_bytes_max = 512_MiB) {
-    auto history = read_ddl_history(corpus(name) + "/ddl_history.json.zst");
+    auto history = schema::read_ddl_history(corpus(name) + "/ddl_history.json.zst");
     ASSERT_TRUE(history.ok()) << history.status();
-    SchemaTracker tracker;
+    schema::SchemaTracker tracker;
     ASSERT_TRUE(tracker.load(*std::move(history)).ok());
-    Translator translator(tracker, {});
+    translator::Translator translator(tracker, {});
     const auto transactions = read_recorded(corpus(name));
     ASSERT_TRUE(transactions.ok()) << transactions.status();
     const SystemClock clock;
@@ -75,7 +75,7 @@ class RecordedBinlogs : public ::testing::Test {
     for (const RecordedTransaction& recorded : *transactions) {
       const auto translation = translator.translate(recorded.start_ts, recorded.commit_ts, recorded.payload);
       ASSERT_TRUE(translation.ok()) << translation.status();
-      if (translation->skipped != SkipReason::none) continue;
+      if (translation->skipped != translator::SkipReason::none) continue;
       ASSERT_TRUE(sink.submit(translation->transaction).ok());
     }
     ASSERT_TRUE(sink.flush().ok());
@@ -184,11 +184,11 @@ TEST_F(RecordedBinlogs, WithRandomDamageNeverCrashTheTranslator) {
   constexpr uint64_t kSeed = 20261124;
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
   std::mt19937_64 random(kSeed);
-  auto history = read_ddl_history(corpus("mixed") + "/ddl_history.json.zst");
+  auto history = schema::read_ddl_history(corpus("mixed") + "/ddl_history.json.zst");
   ASSERT_TRUE(history.ok()) << history.status();
-  SchemaTracker tracker;
+  schema::SchemaTracker tracker;
   ASSERT_TRUE(tracker.load(*std::move(history)).ok());
-  Translator translator(tracker, {});
+  translator::Translator translator(tracker, {});
   const auto transactions = read_recorded(corpus("mixed"));
   ASSERT_TRUE(transactions.ok()) << transactions.status();
   size_t refused = 0;
@@ -211,10 +211,10 @@ TEST_F(RecordedBinlogs, WithRandomDamageNeverCrashTheTranslator) {
 
 // Every column of a payload is named when its value doesn't decode.
 TEST_F(RecordedBinlogs, NameTransactionTableColumnAndOffsetOfWhatDoesNotDecode) {
-  auto history = read_ddl_history(corpus("mixed") + "/ddl_history.json.zst");
-  SchemaTracker tracker;
+  auto history = schema::read_ddl_history(corpus("mixed") + "/ddl_history.json.zst");
+  schema::SchemaTracker tracker;
   ASSERT_TRUE(tracker.load(*std::move(history)).ok());
-  Translator translator(tracker, {});
+  translator::Translator translator(tracker, {});
   const auto transactions = read_recorded(corpus("mixed"));
   const auto found = std::ranges::find_if(*transactions, [&](const RecordedTransaction& t) {
     const auto translation = translator.translate(t.start_ts, t.commit_ts, t.payload);
@@ -237,4 +237,4 @@ TEST_F(RecordedBinlogs, NameTransactionTableColumnAndOffsetOfWhatDoesNotDecode) 
 }
 
 }  // namespace
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

@@ -12,7 +12,7 @@
 #include "net/tidb/binlog.pb.h"
 #include "net/tidb/pump.pb.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 namespace {
 
 using Payloads = std::unordered_map<uint64_t, std::shared_ptr<const std::string>>;
@@ -44,7 +44,7 @@ absl::StatusOr<std::string> read_zstd_file(const std::string& path) {
   if (!file) return absl::NotFoundError(path);
   std::ostringstream bytes;
   bytes << file.rdbuf();
-  return decompress(std::move(bytes).str());
+  return schema::decompress(std::move(bytes).str());
 }
 
 absl::StatusOr<std::vector<RecordedTransaction>> read_recorded(const std::string& folder) {
@@ -62,4 +62,4 @@ absl::StatusOr<std::vector<RecordedTransaction>> read_recorded(const std::string
   return transactions;
 }
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file

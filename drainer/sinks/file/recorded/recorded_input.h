@@ -9,7 +9,7 @@
 
 #include "base/tso.h"
 
-namespace sluice::drainer {
+namespace sluice::drainer::sinks::file {
 
 struct RecordedTransaction {
   StartTs start_ts;
@@ -23,4 +23,4 @@ struct RecordedTransaction {
 // A zstd file, decompressed.
 [[nodiscard]] absl::StatusOr<std::string> read_zstd_file(const std::string& path);
 
-}  // namespace sluice::drainer
+}  // namespace sluice::drainer::sinks::file
