@@ -91,8 +91,19 @@ class Downstream:
             raise RuntimeError(done.stderr.decode("utf-8", "replace").strip())
         return done.stdout.decode("ascii").split("\n")[:-1]
 
+    def place(self, table):
+        """Schema and name: either may have a dot of its own, so the one that is there counts."""
+        cuts = [i for i, c in enumerate(table) if c == "."]
+        if len(cuts) > 1:
+            whole = table.encode("utf-8").hex()
+            found = self.query("SELECT HEX(table_schema), HEX(table_name) FROM information_schema.tables "
+                               f"WHERE CONCAT(table_schema, '.', table_name) = CONVERT(x'{whole}' USING utf8mb4);")
+            if found:
+                return [bytes.fromhex(part).decode("utf-8") for part in found[0].split("\t")]
+        return table[:cuts[0]], table[cuts[0] + 1:]
+
     def rows(self, table, columns):
-        schema, _, name = table.partition(".")
+        schema, name = self.place(table)
         expressions = ", ".join(column_expression(column, kind) for column, kind in columns)
         lines = self.query(f"SELECT {expressions} FROM {quoted(schema)}.{quoted(name)};")
         kinds = [kind for _, kind in columns]
