@@ -337,10 +337,15 @@ DrainerSnapshot Drainer::snapshot_on_loop() const {
                            .synced = false,
                            .now = clock_.wall_now(),
                            .hold = {},
-                           .steady_now = clock_.now()};
+                           .steady_now = clock_.now(),
+                           .waits_before_start = {},
+                           .started = made_at_};
   {
     const std::lock_guard lock(mutex_);
-    if (pipeline_) snapshot.pipeline = pipeline_->status();
+    if (pipeline_)
+      snapshot.pipeline = pipeline_->status();
+    else
+      snapshot.waits_before_start = waits_before_start_;
     if (sink_) snapshot.ddls_left_out += sink_->ddls_left_out();
     if (sink_) snapshot.hold = sink_->hold();
   }

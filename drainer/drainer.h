@@ -87,6 +87,7 @@ class Drainer {
   const DrainerConfig config_;
   const SinkFactory make_sink_;
   const SystemClock clock_;
+  const std::chrono::steady_clock::time_point made_at_ = clock_.now();
   position::DataDir data_dir_;
   position::Checkpoint checkpoint_;
   std::mutex roster_mutex_;  // held while the file is written too, so that the newest content is what stays
@@ -109,7 +110,7 @@ class Drainer {
   std::optional<absl::Status> outcome_;  // of the merge thread
   std::set<CommitTs> ignored_met_;       // of ignored_: came in this run
   uint64_t left_out_ = 0;                // of ignored_met_: all but a DDL
-  std::string waits_before_start_;       // for which pump, before there is a pipeline
+  std::string waits_before_start_;       // for which pumps, before there is a pipeline
 
   net::EventLoop loop_{"drainer-net"};
   std::unique_ptr<net::Server> server_;

@@ -59,7 +59,7 @@ net::HttpResponse DrainerMetrics::page(const DrainerSnapshot& snapshot) {
   const PipelineStatus& p = snapshot.pipeline;
   set(f.checkpoint_tso, {}, static_cast<double>(p.durable.physical_ms()));
   set(f.resolved_tso, {}, static_cast<double>(p.resolved.physical_ms()));
-  set(f.lag, {}, snapshot.lag_seconds());
+  if (const auto lag = snapshot.lag_seconds()) set(f.lag, {}, *lag);
   raise(f.ddl_jobs, {}, p.ddls);
   raise(f.ddls_left_out, {}, snapshot.ddls_left_out);
   raise(f.event, {{"type", "Insert"}}, p.rows_inserted);

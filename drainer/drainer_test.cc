@@ -294,6 +294,40 @@ TEST_F(DrainerTest, ChecksTheSchemaHistoryBeforeItTouchesAnything) {
   EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
+TEST_F(DrainerTest, TellsBeforeItsStartWhichPumpItWaitsForAndStartsOnceItIsThere) {
+  start_pumps(2);
+  resolve_all(70);
+  pumps[1]->crash();
+  ASSERT_TRUE(create().ok());
+  std::thread running([&] { (void)drainer->run(); });
+  const auto waits_for = [&] { return drainer->snapshot().waits_for(); };
+  while (waits_for().find("refused") == std::string::npos) std::this_thread::yield();
+  EXPECT_THAT(waits_for(), AllOf(HasSubstr(pumps[1]->address()), testing::Not(HasSubstr(pumps[0]->address()))));
+  EXPECT_FALSE(drainer->snapshot().ready());
+  pumps[1]->come_back();
+  while (!drainer->snapshot().ready()) std::this_thread::yield();
+  drainer->request_stop();
+  running.join();
+}
+
+TEST_F(DrainerTest, IsNotReadyAndNamesTheDownstreamWhileThatHoldsItUp) {
+  start_pumps(1);
+  resolve_all(70);
+  ASSERT_TRUE(create().ok());
+  std::thread running([&] { (void)drainer->run(); });
+  while (!drainer->snapshot().ready()) std::this_thread::yield();
+  sink->hold_up(sinks::SinkHold{.what = "root@db:3306: read only",
+                                .since = std::chrono::steady_clock::now() - std::chrono::seconds(12),
+                                .error = 1290});
+  EXPECT_FALSE(drainer->snapshot().ready());
+  EXPECT_THAT(drainer->snapshot().waits_for(),
+              AllOf(HasSubstr("the downstream"), HasSubstr("root@db:3306: read only")));
+  sink->hold_up(std::nullopt);
+  EXPECT_TRUE(drainer->snapshot().ready());
+  drainer->request_stop();
+  running.join();
+}
+
 TEST_F(DrainerTest, StopsWhenAskedToAndSavesACleanCheckpoint) {
   start_pumps(1);
   resolve_all(70);

@@ -16,6 +16,8 @@ constexpr uint64_t kCreditBytes = uint64_t{256} << 10;
 
 std::string_view to_string(PipelineState state) {
   switch (state) {
+    case PipelineState::meeting_pumps:
+      return "meeting pumps";
     case PipelineState::opening_sink:
       return "opening sink";
     case PipelineState::merging:
@@ -38,6 +40,7 @@ Pipeline::Pipeline(PipelineOptions options, PipelinePorts ports)
       merger_(options_.pumps),
       given_back_(options_.pumps.size(), 0),
       wanted_(options_.pumps.size()) {
+  status_.state = PipelineState::opening_sink;
   status_.last_submit = std::chrono::steady_clock::now();
 }
 
@@ -182,6 +185,7 @@ void Pipeline::count(const change::Transaction& transaction, const merge::Pulled
   const std::lock_guard lock(mutex_);
   ++status_.transactions;
   status_.submitted = pulled.commit_ts;
+  status_.state = PipelineState::opening_sink;
   status_.last_submit = std::chrono::steady_clock::now();
   status_.payload_bytes += pulled.payload ? pulled.payload->size() : 0;
   if (transaction.ddl) ++status_.ddls;

@@ -64,11 +64,12 @@ struct PipelinePorts {
   std::function<absl::Status(const std::vector<SourceProgress>&)> remember;
 };
 
-enum class PipelineState { opening_sink, merging, waiting, flushing, done, failed };
+// meeting_pumps is before there is a pipeline at all.
+enum class PipelineState { meeting_pumps, opening_sink, merging, waiting, flushing, done, failed };
 [[nodiscard]] std::string_view to_string(PipelineState state);
 
 struct PipelineStatus {
-  PipelineState state = PipelineState::opening_sink;
+  PipelineState state = PipelineState::meeting_pumps;
   CommitTs start;
   CommitTs submitted;   // last given to the sink
   ResolvedTs resolved;  // merged

@@ -1,5 +1,7 @@
 #include "drainer/status_page.h"
 
+#include <utility>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,9 +57,49 @@ TEST(StatusPage, IsNotReadyWhileTheDownstreamHoldsAndNamesItBeforeAnyPump) {
   EXPECT_THAT(detailed_status(s), HasSubstr("since 12 s"));
 }
 
+TEST(StatusPage, SaysTheServersErrorNumberOnce) {
+  DrainerSnapshot s = snapshot();
+  s.hold = sinks::SinkHold{.what = "root@db:3306: read only (error 1290)", .since = s.steady_now, .error = 1290};
+  EXPECT_EQ(s.waits_for(), "waits for the downstream since 0 s: root@db:3306: read only (error 1290)");
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"json("hold":{"what":"root@db:3306: read only (error 1290)",)json"
+                                            R"json("seconds":0,"error":1290})json"));
+  s.hold.reset();
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"("hold":null)"));
+}
+
+TEST(StatusPage, TellsBeforeTheStartWhichPumpsItWaitsForAndSinceWhen) {
+  DrainerSnapshot s;
+  s.steady_now = std::chrono::steady_clock::time_point(std::chrono::seconds(100));
+  s.started = s.steady_now - std::chrono::seconds(7);
+  s.waits_before_start = "pump b:1 (connection refused)";
+  EXPECT_FALSE(s.ready());
+  EXPECT_EQ(s.waits_for(), "waits since 7 s for pump b:1 (connection refused)");
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"("state":"meeting pumps")"));
+}
+
+TEST(StatusPage, StaysReadyWhileAPumpThatWasThereIsAwayForAMomentAndThenSaysSinceWhen) {
+  DrainerSnapshot s = snapshot();
+  s.steady_now = std::chrono::steady_clock::time_point(std::chrono::seconds(100));
+  pull::PullSourceStatus& pump = s.pumps[1];
+  pump.state = pull::PullState::waiting;
+  pump.reason = "connection refused";
+  pump.away_since = s.steady_now - std::chrono::seconds(4);
+  EXPECT_TRUE(s.ready());
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"("reason":"connection refused","away_seconds":4,)"));
+  pump.away_since = s.steady_now - std::chrono::seconds(12);
+  EXPECT_FALSE(s.ready());
+  EXPECT_EQ(s.waits_for(), "pump pump-1 is waiting since 12 s: connection refused");
+  s.pipeline.blocker = merge::MergeBlocker{.source = 1, .resolved = ResolvedTs(50), .wanted = std::nullopt};
+  EXPECT_EQ(s.waits_for(), "waits for pump pump-1 at resolved 50 (waiting since 12 s: connection refused)");
+  pump.away_since = s.steady_now;
+  pump.node_id.clear();
+  EXPECT_FALSE(s.ready()) << "one that was never there has no grace";
+}
+
 TEST(StatusPage, NeverIsNotReadyWithoutAReason) {
   DrainerSnapshot s = snapshot();
-  for (const auto state : {PipelineState::opening_sink, PipelineState::flushing, PipelineState::failed}) {
+  for (const auto state :
+       {PipelineState::meeting_pumps, PipelineState::opening_sink, PipelineState::flushing, PipelineState::failed}) {
     s.pipeline.state = state;
     EXPECT_FALSE(s.ready());
     EXPECT_NE(s.waits_for(), "") << to_string(state);
@@ -74,13 +116,27 @@ TEST(StatusPage, LagsWhileNothingOfWhatCameIsDurable) {
   s.pipeline.submitted = s.pipeline.durable;
   s.pipeline.durable = CommitTs();
   s.now = std::chrono::system_clock::time_point(std::chrono::milliseconds(s.pipeline.submitted.physical_ms() + 2500));
-  EXPECT_DOUBLE_EQ(s.lag_seconds(), 2.5);
+  EXPECT_DOUBLE_EQ(s.lag_seconds().value(), 2.5);
+}
+
+TEST(StatusPage, LagsBehindWhatIsResolvedOrSentWhileNothingWasSubmittedAndElseKnowsNone) {
+  DrainerSnapshot s = snapshot();
+  const CommitTs sent = std::exchange(s.pipeline.durable, CommitTs());
+  s.now = std::chrono::system_clock::time_point(std::chrono::milliseconds(sent.physical_ms() + 2500));
+  EXPECT_DOUBLE_EQ(s.lag_seconds().value(), 2.5) << "the pump that is furthest behind";
+  s.pipeline.resolved = ResolvedTs(sent.value - (uint64_t{1000} << 18));
+  EXPECT_DOUBLE_EQ(s.lag_seconds().value(), 3.5);
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"("lag_seconds":3.500,)"));
+  s.pipeline.resolved = ResolvedTs();
+  for (auto& pump : s.pumps) pump.received = CommitTs(), pump.resolved = ResolvedTs();
+  EXPECT_FALSE(s.lag_seconds().has_value());
+  EXPECT_THAT(detailed_status(s), HasSubstr(R"("lag_seconds":null,)"));
 }
 
 TEST(StatusPage, MeasuresLagAgainstTheClock) {
   DrainerSnapshot s = snapshot();
   s.now = std::chrono::system_clock::time_point(std::chrono::milliseconds(s.pipeline.durable.physical_ms() + 2500));
-  EXPECT_DOUBLE_EQ(s.lag_seconds(), 2.5);
+  EXPECT_DOUBLE_EQ(s.lag_seconds().value(), 2.5);
   EXPECT_TRUE(s.ready());
 }
 

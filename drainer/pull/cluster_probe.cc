@@ -8,7 +8,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/retry_pace.h"
 #include "base/status.h"
+#include "drainer/pull/pull_source.h"
 #include "net/event_loop.h"
 #include "net/oracle_client.h"
 #include "net/pull_client.h"
@@ -17,10 +19,13 @@ namespace sluice::drainer::pull {
 namespace {
 
 constexpr std::chrono::milliseconds kStopCheck{50};
-constexpr std::chrono::milliseconds kBetweenRounds{200};
 
-constexpr std::chrono::milliseconds kBetweenRoundsMax{2000};
-constexpr std::chrono::seconds kSayAgain{30};  // that a pump is still missing
+// As often as for a pump that goes away later.
+RetryPaceOptions missing_pace() {
+  RetryPaceOptions pace = kPumpAwayPace;
+  pace.delay_min = std::chrono::milliseconds(200);
+  return pace;
+}
 
 using Answer = absl::StatusOr<net::Welcome>;
 
@@ -60,43 +65,72 @@ Answer ask(net::EventLoop& loop, const std::string& pump, const std::string& dra
   return future.get();
 }
 
+struct Meeting {
+  std::string address;
+  std::optional<net::Welcome> welcome{};
+  std::string reason{};  // why it isn't there
+  RetryPace pace = RetryPace(missing_pace());
+};
+
+// Whom the start waits for; a pump that is being asked is one of them, since it may hang.
+std::string waits_for(const std::vector<Meeting>& meetings) {
+  std::string text;
+  for (const Meeting& m : meetings)
+    if (!m.welcome)
+      text += fmt::format("{}pump {} ({})", text.empty() ? "" : ", ", m.address,
+                          m.reason.empty() ? "it hasn't answered yet" : m.reason);
+  return text;
+}
+
+double seconds_since(std::optional<RetryPace::Time> since) {
+  const auto now = std::chrono::steady_clock::now();
+  return std::chrono::duration<double>(now - since.value_or(now)).count();
+}
+
+// How long to wait before it is asked again.
+std::chrono::milliseconds note_missing(Meeting& meeting, std::string_view reason) {
+  meeting.reason = reason;
+  const RetryPace::Turn turn = meeting.pace.failed(std::chrono::steady_clock::now());
+  if (turn.say)
+    spdlog::warn("waiting for pump pump={} since_seconds={:.1f} reason=\"{}\"", meeting.address,
+                 seconds_since(meeting.pace.since()), reason);
+  return turn.delay;
+}
+
+void note_met(Meeting& meeting, net::Welcome welcome) {
+  if (const auto since = meeting.pace.went_on())
+    spdlog::info("pump is there now pump={} node={} after_seconds={:.1f}", meeting.address, welcome.node_id,
+                 seconds_since(since));
+  meeting.welcome = std::move(welcome);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<net::Welcome>> meet_pumps(net::EventLoop& loop, const ProbeOptions& options,
                                                      const std::atomic<bool>& stop) {
-  std::vector<std::optional<net::Welcome>> met(options.pumps.size());
-  std::vector<std::string> reasons(options.pumps.size());
-  auto pause = kBetweenRounds;
-  auto say_again = std::chrono::steady_clock::now() + kSayAgain;
+  std::vector<Meeting> meetings;
+  for (const std::string& pump : options.pumps) meetings.push_back({.address = pump});
   while (!stop) {
-    std::string waits;
-    const bool remind = std::chrono::steady_clock::now() >= say_again;
-    if (remind) say_again += kSayAgain;
-    for (size_t p = 0; p < met.size() && !stop; ++p) {
-      if (met[p]) continue;
-      const std::string& pump = options.pumps[p];
-      Answer answer = ask(loop, pump, options.drainer_name, stop);
-      if (answer.ok()) {
-        if (!reasons[p].empty()) spdlog::info("pump is there now pump={} node={}", pump, answer->node_id);
-        met[p] = std::move(*answer);
-        continue;
-      }
-      if (stop) break;
-      if (answer.status().code() == absl::StatusCode::kFailedPrecondition)
-        return annotate(answer.status(), fmt::format("pump {} refuses this drainer", pump));
-      const std::string reason(message_of(answer.status()));
-      if (reasons[p] != reason || remind) spdlog::warn("waiting for pump pump={} reason=\"{}\"", pump, reason);
-      reasons[p] = reason;
-      waits += fmt::format("{}pump {} ({})", waits.empty() ? "waits for " : ", ", pump, reason);
+    std::chrono::milliseconds pause{0};
+    for (Meeting& meeting : meetings) {
+      if (meeting.welcome || stop) continue;
+      options.waits_for(waits_for(meetings));
+      Answer answer = ask(loop, meeting.address, options.drainer_name, stop);
+      if (answer.ok())
+        note_met(meeting, *std::move(answer));
+      else if (answer.status().code() == absl::StatusCode::kFailedPrecondition)
+        return annotate(answer.status(), fmt::format("pump {} refuses this drainer", meeting.address));
+      else if (!stop)
+        pause = std::max(pause, note_missing(meeting, message_of(answer.status())));
     }
-    if (!stop) options.waits_for(waits);
-    if (std::all_of(met.begin(), met.end(), [](const auto& m) { return m.has_value(); })) {
+    if (std::all_of(meetings.begin(), meetings.end(), [](const Meeting& m) { return m.welcome.has_value(); })) {
       std::vector<net::Welcome> all;
-      for (auto& welcome : met) all.push_back(std::move(*welcome));
+      for (Meeting& meeting : meetings) all.push_back(*std::move(meeting.welcome));
+      options.waits_for("");
       return all;
     }
+    options.waits_for(waits_for(meetings));
     for (auto left = pause; left.count() > 0 && !stop; left -= kStopCheck) std::this_thread::sleep_for(kStopCheck);
-    pause = std::min(pause * 2, kBetweenRoundsMax);
   }
   return absl::CancelledError("asked to stop");
 }
@@ -133,7 +167,9 @@ absl::StatusOr<std::optional<CommitTs>> largest_position(net::EventLoop& loop, c
     largest = std::max(largest, CommitTs(welcomes[p].log_largest_ts.value));
     if (welcomes[p].time_source == net::TimeSource::writer || welcomes[p].time_source == net::TimeSource::unspecified)
       continue;
+    options.waits_for(fmt::format("pump {} (asked for a timestamp)", options.pumps[p]));
     const auto fresh = fresh_timestamp(loop, options.pumps[p], options.drainer_name, stop);
+    options.waits_for("");
     if (fresh.ok()) return std::optional(*fresh);
     if (stop) return absl::CancelledError("asked to stop");
     refusal = annotate(fresh.status(), fmt::format("asking pump {} for a timestamp", options.pumps[p]));

@@ -24,7 +24,8 @@ namespace sluice::drainer::pull {
 struct ProbeOptions {
   StringList pumps;
   std::string drainer_name;
-  // Who is waited for now, and why; empty once it has answered. On the caller's thread.
+  // Who is waited for now, and why: "pump a:1 (connection refused)". Empty once all have answered. On the caller's
+  // thread.
   std::function<void(std::string)> waits_for;
 };
 

@@ -69,6 +69,7 @@ std::string PullSource::name() const {
 }
 
 void PullSource::start() {
+  away_since_ = std::chrono::steady_clock::now();
   connect();
 }
 
@@ -137,9 +138,18 @@ void PullSource::on_welcome(const net::Welcome& welcome) {
     return connect();
   }
   state_ = PullState::pulling;
-  reason_.clear();
+  came_back();
   spdlog::info("pulling from pump pump={} node={} cluster={} after={}", options_.address, node_id_, welcome.cluster_id,
                cursor_);
+}
+
+void PullSource::came_back() {
+  reason_.clear();
+  const auto since = away_pace_.went_on();
+  if (since)
+    spdlog::info("the pump is back pump={} node={} after_seconds={:.1f}", options_.address, node_id_,
+                 std::chrono::duration<double>(std::chrono::steady_clock::now() - *since).count());
+  away_since_.reset();
 }
 
 // A session that serves: the next trouble is a new one.
@@ -241,9 +251,11 @@ void PullSource::on_closed(const absl::Status& why) {
 
 void PullSource::reconnect_later(std::string reason) {
   state_ = PullState::waiting;
-  if (reason != reason_)
-    spdlog::warn("waiting for pump pump={} node={} received={} reason=\"{}\"", options_.address, node_id_, cursor_,
-                 reason);
+  const auto now = std::chrono::steady_clock::now();
+  if (!away_since_) away_since_ = now;
+  if (away_pace_.failed(now).say)
+    spdlog::warn("waiting for pump pump={} node={} received={} since_seconds={:.1f} reason=\"{}\"", options_.address,
+                 node_id_, cursor_, std::chrono::duration<double>(now - *away_since_).count(), reason);
   reason_ = std::move(reason);
   ++reconnects_;
   timer_->set(std::exchange(backoff_, std::min(backoff_ * 2, options_.backoff_max)), [this] { connect(); });
@@ -292,6 +304,7 @@ PullSourceStatus PullSource::status() const {
           .node_id = node_id_,
           .state = state_,
           .reason = reason_,
+          .away_since = away_since_,
           .received = cursor_,
           .resolved = resolved_,
           .buffered_bytes = queued_bytes_ + partial_bytes_,

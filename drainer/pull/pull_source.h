@@ -15,11 +15,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "base/retry_pace.h"
 #include "base/tso.h"
 #include "drainer/merge/credit_pool.h"
 #include "drainer/merge/merge_inbox.h"
@@ -34,6 +36,10 @@ class PullClient;
 }  // namespace sluice::net
 
 namespace sluice::drainer::pull {
+
+// How often the log says that a pump is away: at once, after 30 s, then ever more rarely.
+inline constexpr RetryPaceOptions kPumpAwayPace{.log_interval = std::chrono::seconds(30),
+                                                .log_interval_max = std::chrono::minutes(10)};
 
 struct PullSourceOptions {
   size_t index = 0;  // in merger, inbox and pool
@@ -69,6 +75,8 @@ struct PullSourceStatus {
   std::string node_id;
   PullState state = PullState::connecting;
   std::string reason;  // why it waits or has failed
+  // Since when it hasn't been there; of one that has never answered since it was first asked. Nothing: it is there.
+  std::optional<std::chrono::steady_clock::time_point> away_since{};
   CommitTs received;
   ResolvedTs resolved;
   uint64_t buffered_bytes = 0;
@@ -107,6 +115,7 @@ class PullSource {
   void on_end(CommitTs final_ts);
   void on_closed(const absl::Status& why);
   void reconnect_later(std::string reason);
+  void came_back();
   void fail(const absl::Status& why);
   void drop_session();
   void top_up_credit();
@@ -140,6 +149,8 @@ class PullSource {
   uint64_t transactions_ = 0;
   uint64_t reconnects_ = 0;
   std::chrono::milliseconds backoff_;
+  std::optional<std::chrono::steady_clock::time_point> away_since_;
+  RetryPace away_pace_{kPumpAwayPace};  // of the log's lines about it
 };
 
 }  // namespace sluice::drainer::pull

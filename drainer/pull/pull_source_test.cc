@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
+#include "base/testing/captured_log.h"
 #include "drainer/pull/testing/fake_pump.h"
 #include "net/event_loop.h"
 
@@ -146,6 +147,26 @@ TEST(PullSource, GoesOnFromTheLastWholeTransactionAfterACrash) {
   EXPECT_THAT(puller.got, ElementsAre(10, 20));
   EXPECT_EQ(pump.pulls().front(), CommitTs(0));
   EXPECT_EQ(pump.pulls().back(), CommitTs(9));  // asks for the last one again: does the pump still have it?
+}
+
+TEST(PullSource, TellsSinceWhenThePumpIsAwayAndLogsTheLossOnceAndTheReturn) {
+  const CapturedLog log;
+  FakePump pump("pump-a");
+  pump.resolved(5);
+  Puller puller(pump, {});
+  ASSERT_TRUE(puller.await([&] { return puller.resolved == 5; }));
+  EXPECT_FALSE(puller.status().away_since.has_value());
+  pump.crash();
+  ASSERT_TRUE(puller.await([&] { return puller.status().reconnects >= 5; }));
+  const PullSourceStatus away = puller.status();
+  ASSERT_TRUE(away.away_since.has_value());
+  EXPECT_LE(*away.away_since, std::chrono::steady_clock::now());
+  EXPECT_EQ(log.count("waiting for pump"), 1u) << log.text();
+  pump.come_back();
+  ASSERT_TRUE(puller.await([&] { return puller.status().state == PullState::pulling; }));
+  EXPECT_FALSE(puller.status().away_since.has_value());
+  EXPECT_EQ(log.count("the pump is back"), 1u) << log.text();
+  EXPECT_THAT(log.text(), testing::ContainsRegex("the pump is back pump=.* node=pump-a after_seconds=[0-9]"));
 }
 
 TEST(PullSource, RefusesAPumpThatLostItsLogWhileTheDrainerRan) {

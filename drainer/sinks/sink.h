@@ -28,7 +28,7 @@ struct SinkPosition {
 
 // What holds the sink up right now; for people, status pages and readiness.
 struct SinkHold {
-  std::string what;  // one line: "statement running on session 45: …", "the downstream root@db:3306: … (error 1290)"
+  std::string what;  // one line: "root@db:3306 hasn't answered yet on session 45: …", "root@db:3306: … (error 1290)"
   std::chrono::steady_clock::time_point since{};
   unsigned error = 0;  // the server's number, 0 without
 };

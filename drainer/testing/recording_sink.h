@@ -61,6 +61,15 @@ class RecordingSink : public sinks::Sink {
     const std::lock_guard lock(mutex_);
     broken_ = std::move(status);
   }
+  std::optional<sinks::SinkHold> hold() const override {
+    const std::lock_guard lock(mutex_);
+    return hold_;
+  }
+  // As a downstream that doesn't answer holds it up.
+  void hold_up(std::optional<sinks::SinkHold> hold) {
+    const std::lock_guard lock(mutex_);
+    hold_ = std::move(hold);
+  }
   absl::Status tend() override {
     const std::lock_guard lock(mutex_);
     ++tends_;
@@ -95,6 +104,7 @@ class RecordingSink : public sinks::Sink {
   CommitTs resolved_;
   CommitTs durable_;
   absl::Status broken_;
+  std::optional<sinks::SinkHold> hold_;
 };
 
 }  // namespace sluice::drainer

@@ -25,7 +25,9 @@ class FakePump : public net::NodeService {
       : node_id_(std::move(node_id)), cluster_id_(cluster_id), loop_("fake_pump") {
     listen(0);
   }
-  ~FakePump() override { stop_listening(); }
+  ~FakePump() override {
+    if (server_) stop_listening();
+  }
 
   [[nodiscard]] std::string address() const { return fmt::format("127.0.0.1:{}", port_); }
 
@@ -41,14 +43,19 @@ class FakePump : public net::NodeService {
   void end(uint64_t ts) { say({.ts = ts, .kind = Word::end}); }
   void gap(uint64_t ts) { say({.ts = ts, .kind = Word::gap}); }
 
-  // Ends every session at once, as a crash of the pump would look; then serves again on the same port.
-  void crash_and_return() {
-    stop_listening();
+  // Ends every session at once, as a crash of the pump would look.
+  void crash() { stop_listening(); }
+  // Serves again on the same port.
+  void come_back() {
     {
       const std::lock_guard lock(mutex_);
       want_ = CommitTs();
     }
     listen(port_);
+  }
+  void crash_and_return() {
+    crash();
+    come_back();
   }
   // The same with an empty log, as if someone had wiped its folder: born anew, or an old copy of the same birth.
   void lose_log_and_return(uint64_t birth_id) {

@@ -118,8 +118,8 @@ std::optional<SinkHold> MysqlSink::hold() const {
   const std::lock_guard lock(connection_mutex_);
   const auto since = connection_ ? connection_->running_since() : std::nullopt;
   if (!since || std::chrono::steady_clock::now() - *since < kHoldAfter) return std::nullopt;
-  return SinkHold{.what = fmt::format("the downstream {} hasn't answered yet on session {}: {}",
-                                      options_.endpoint.to_string(), connection_->id(), doing),
+  return SinkHold{.what = fmt::format("{} hasn't answered yet on session {}: {}", options_.endpoint.to_string(),
+                                      connection_->id(), doing),
                   .since = *since};
 }
 
@@ -355,7 +355,7 @@ absl::Status MysqlSink::wait_after(const absl::Status& status) {
                  std::chrono::duration<double>(now - pace_.since().value_or(now)).count(), message_of(status),
                  turn.unsaid);
   std::unique_lock lock(mutex_);
-  waits_ = SinkHold{.what = fmt::format("the downstream {}: {}", options_.endpoint.to_string(), message_of(status)),
+  waits_ = SinkHold{.what = fmt::format("{}: {}", options_.endpoint.to_string(), message_of(status)),
                     .since = pace_.since().value_or(now),
                     .error = mysql_error_of(status)};
   moved_.notify_all();

@@ -22,10 +22,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/retry_pace.h"
 #include "drainer/sinks/mysql/ddl_executor.h"
 #include "drainer/sinks/mysql/mysql_connection.h"
 #include "drainer/sinks/mysql/progress.h"
-#include "drainer/sinks/mysql/retry_pace.h"
 #include "drainer/sinks/mysql/sink_step.h"
 #include "drainer/sinks/sink.h"
 

@@ -1,8 +1,10 @@
-#include "drainer/sinks/mysql/retry_pace.h"
+#include "base/retry_pace.h"
+
+#include <vector>
 
 #include <gtest/gtest.h>
 
-namespace sluice::drainer::sinks::mysql {
+namespace sluice {
 namespace {
 
 using std::chrono::milliseconds;
@@ -46,5 +48,15 @@ TEST(RetryPace, TellsSinceWhenAndSaysBackOnlyWhereItSaidGone) {
   EXPECT_EQ(pace.went_on(), std::nullopt);
 }
 
+TEST(RetryPace, SaysAgainAtGrowingDistancesWhileNothingGoesOn) {
+  RetryPace pace({.log_interval = seconds(30), .log_interval_max = seconds(100)});
+  std::vector<int> said;
+  for (int s = 0; s < 400; ++s)
+    if (pace.failed(RetryPace::Time(seconds(s))).say) said.push_back(s);
+  EXPECT_EQ(said, (std::vector<int>{0, 30, 90, 190, 290, 390}));
+  (void)pace.went_on();
+  EXPECT_TRUE(pace.failed(RetryPace::Time(seconds(420))).say) << "a new trouble has the short distance again";
+}
+
 }  // namespace
-}  // namespace sluice::drainer::sinks::mysql
+}  // namespace sluice
