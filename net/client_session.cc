@@ -58,6 +58,10 @@ class TcpClientSession final : public ClientSession,
 
   [[nodiscard]] uint64_t queued_bytes() const override { return connection_ ? connection_->queued_bytes() : 0; }
 
+  void read_on() override {
+    if (connection_) connection_->set_reading(true);
+  }
+
   void close(const absl::Status& why) override {
     if (connection_) return connection_->close(why);
     give_up(why);
@@ -74,6 +78,11 @@ class TcpClientSession final : public ClientSession,
     if (header.type == FrameType::refusal) return refused(body);
     if (!welcomed_) return on_first(header, body);
     return events_.on_control(header.type, body);
+  }
+
+  absl::StatusOr<bool> may_take(const FrameHeader& header) override {
+    if (dropped_ || !welcomed_ || !events_.may_take_run) return true;  // on_run() refuses what isn't due
+    return events_.may_take_run(header.body_bytes);
   }
 
   absl::Status on_run(const FrameHeader& header, uint64_t, std::string run, ByteReservation) override {

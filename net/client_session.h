@@ -11,6 +11,7 @@
 #include <string>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "base/bytes.h"
 #include "net/event_loop.h"
@@ -24,6 +25,8 @@ struct SessionEvents {
   // A goodbye is passed on too. An error closes the session.
   std::function<absl::Status(FrameType, ByteSpan body)> on_control;
   std::function<absl::Status(std::string run)> on_run;  // of data frames
+  // Before such a frame's body is read: false leaves the connection unread until read_on(). Empty: any may come.
+  std::function<absl::StatusOr<bool>(uint64_t body_bytes)> may_take_run;
   std::function<void()> on_drained;
   std::function<void(const absl::Status&)> on_closed;
 };
@@ -35,6 +38,7 @@ class ClientSession {
   virtual ~ClientSession() = default;
   virtual void send(FrameType type, uint64_t sequence, std::string body) = 0;
   [[nodiscard]] virtual uint64_t queued_bytes() const = 0;
+  virtual void read_on() = 0;
   // Flushes, then closes.
   virtual void close(const absl::Status& why) = 0;
   // Closes, and calls nothing any more.

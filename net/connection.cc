@@ -105,6 +105,12 @@ asio::awaitable<Connection::End> Connection::read_frames() {
     absl::Status handled;
     ByteReservation held;
     if (is_bulk(header->type)) {
+      const absl::StatusOr<bool> may = handler_->may_take(*header);
+      if (!may.ok()) co_return End{may.status(), true};
+      if (!*may) {
+        set_reading(false);
+        continue;
+      }
       if (absl::Status reserved = co_await reserve(header->body_bytes, held); !reserved.ok())
         co_return End{reserved, true};
       if (closing_) break;

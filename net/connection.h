@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -44,6 +45,8 @@ class ConnectionHandler {
   virtual ~ConnectionHandler() = default;
   // An error is told to the peer as a refusal and closes the connection. Pings are answered below.
   virtual absl::Status on_control(const FrameHeader& header, ByteSpan body) = 0;
+  // Before the body of a bulk frame is read; false: not yet, nothing more is read until set_reading(true).
+  virtual absl::StatusOr<bool> may_take(const FrameHeader&) { return true; }
   // `held` are the run's bytes in the budget, to be kept as long as the run; empty without a gate.
   virtual absl::Status on_run(const FrameHeader& header, uint64_t records, std::string run, ByteReservation held) = 0;
   virtual void on_drained() = 0;

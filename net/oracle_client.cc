@@ -59,6 +59,7 @@ class SessionOracleClient final : public OracleClient {
                             {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
                              .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
                              .on_run = nullptr,
+                             .may_take_run = nullptr,
                              .on_drained = nullptr,
                              .on_closed = [this](const absl::Status& why) { on_closed(why); }});
   }

@@ -10,7 +10,10 @@ namespace {
 class SessionPullClient final : public PullClient {
  public:
   SessionPullClient(PullClientOptions options, EventLoop& loop, PullEvents events)
-      : options_(std::move(options)), loop_(loop), events_(std::make_shared<const PullEvents>(std::move(events))) {
+      : options_(std::move(options)),
+        loop_(loop),
+        events_(std::make_shared<const PullEvents>(std::move(events))),
+        credit_bytes_(static_cast<int64_t>(options_.credit_bytes)) {
     loop_.run_and_wait([this] { connect(); });
   }
 
@@ -19,7 +22,10 @@ class SessionPullClient final : public PullClient {
   }
 
   void grant(uint64_t bytes) override {
-    if (session_) session_->send(FrameType::credit, 0, encode_credit(bytes));
+    credit_bytes_ += static_cast<int64_t>(bytes);
+    if (!session_) return;
+    session_->send(FrameType::credit, 0, encode_credit(bytes));
+    session_->read_on();
   }
 
   void want(CommitTs ts) override {
@@ -42,10 +48,12 @@ class SessionPullClient final : public PullClient {
          .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
          .on_run =
              [this](std::string run) {
+               credit_bytes_ -= static_cast<int64_t>(run.size());
                const auto events = events_;
                events->on_data(std::move(run));
                return absl::OkStatus();
              },
+         .may_take_run = [this](uint64_t bytes) { return may_take(bytes); },
          .on_drained = nullptr,
          .on_closed = [this](const absl::Status& why) { on_closed(why); }});
   }
@@ -54,6 +62,15 @@ class SessionPullClient final : public PullClient {
     features_ = welcome.features;
     session_->send(FrameType::pull, 0, encode_pull({.after = options_.after, .credit_bytes = options_.credit_bytes}));
     if (const auto events = events_; events->on_welcome) events->on_welcome(welcome);
+  }
+
+  // A pump sends while it has credit, so a run may pass it, and the next comes when there is credit again.
+  [[nodiscard]] absl::StatusOr<bool> may_take(uint64_t bytes) const {
+    if (credit_bytes_ <= 0) return false;
+    const uint64_t most = static_cast<uint64_t>(credit_bytes_) + kOverdrawBytesMax;
+    if (bytes < most) return true;
+    return absl::ResourceExhaustedError(fmt::format(
+        "a data frame of {} bytes where fewer than {} were due: the pump doesn't keep to its credit", bytes, most));
   }
 
   absl::Status on_control(FrameType type, ByteSpan body) {
@@ -93,6 +110,7 @@ class SessionPullClient final : public PullClient {
   // Shared, so that a callback which destroys the client stays alive until it returns.
   const std::shared_ptr<const PullEvents> events_;
   uint64_t features_ = 0;
+  int64_t credit_bytes_ = 0;  // granted and not yet used; one run may overdraw it
   std::shared_ptr<ClientSession> session_;
 };
 

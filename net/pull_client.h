@@ -1,5 +1,7 @@
 // One pull session with one pump: data and resolved timestamps in, byte credits out. Reconnecting is the caller's.
 // Contract: runs and resolved timestamps arrive in the pump's order; every run's frame and record hashes are verified.
+//           What was granted is all that is taken, whatever the pump sends: while there is no credit the connection
+//           isn't read, and the run that uses it up overdraws it by less than kOverdrawBytesMax.
 // Threads:  open() and the destructor from any thread, everything else on the loop's, callbacks too. After on_closed,
 //           or after close() or the destructor, nothing is called any more.
 #pragma once
@@ -13,6 +15,7 @@
 
 #include "base/tso.h"
 #include "net/event_loop.h"
+#include "net/frame.h"
 #include "net/service.h"
 
 namespace sluice::net {
@@ -37,6 +40,8 @@ struct PullEvents {
 
 class PullClient {
  public:
+  static constexpr uint64_t kOverdrawBytesMax = kBulkBodyBytesTarget;
+
   [[nodiscard]] static std::unique_ptr<PullClient> open(PullClientOptions options, EventLoop& loop, PullEvents events);
   virtual ~PullClient() = default;
   virtual void grant(uint64_t bytes) = 0;  // credit for what was consumed

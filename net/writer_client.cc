@@ -36,6 +36,7 @@ class Writer : public std::enable_shared_from_this<Writer> {
                             {.on_welcome = [this](const Welcome& welcome) { on_welcome(welcome); },
                              .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
                              .on_run = nullptr,
+                             .may_take_run = nullptr,
                              .on_drained = [this] { send_what_fits(); },
                              .on_closed = [this](const absl::Status& why) { on_closed(why); }});
   }
