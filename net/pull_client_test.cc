@@ -3,11 +3,11 @@
 #include <atomic>
 #include <future>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/record.h"
 #include "net/frame.h"

@@ -382,6 +382,7 @@ TEST_F(ServerTest, SendsARunOfAnyLengthInFramesThatArriveWhole) {
   };
   pull(CommitTs(0));
   EXPECT_EQ(client.next(), "welcome fake");
+  loop.run_and_wait([&] { puller->grant(run.size()); });
   uint64_t bytes = 0;
   for (std::string event = client.next(); event != "resolved 1"; event = client.next()) {
     ASSERT_TRUE(event.starts_with("data ")) << event;
