@@ -54,6 +54,9 @@ class RecordingLog final : public storage::Log {
     return runs.size();
   }
   absl::Status read_prewrite(LogPosition, std::string&) override { return absl::OkStatus(); }
+  absl::Status read_prewrite_piece(storage::PrewriteCursor&, uint64_t, std::string&) override {
+    return absl::OkStatus();
+  }
   LogPosition durable_end() const override { return {}; }
   uint64_t cluster_id() const override { return 1; }
   uint64_t birth_id() const override { return 1; }

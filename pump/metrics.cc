@@ -70,6 +70,7 @@ net::HttpResponse Metrics::page(const MetricsSnapshot& s) {
   f.counter("sluice_pump_strays_total", "Copies closed because another pump has the transaction.", s.sorter.strays);
   f.counter("sluice_pump_pulled_transactions_total", "Sent to pullers.", s.pulls.transactions);
   f.counter("sluice_pump_pulled_bytes_total", "Sent to pullers.", s.pulls.bytes);
+  f.counter("sluice_pump_pulls_refused_total", "Pullers refused for want of memory.", s.pulls.refused);
   f.counter("sluice_pump_log_batches_total", "Batches written.", s.log.batches);
   f.counter("sluice_pump_log_written_bytes_total", "Bytes written, padding included.", s.log.bytes_written);
   f.gauge("sluice_pump_open_transactions", "Prewrites without an end.", static_cast<double>(s.open));

@@ -13,29 +13,9 @@ namespace {
 
 constexpr uint64_t kCommitBytes = 24;
 
-// What a job holds: each prewrite, as it lies in the log, and its commit.
-uint64_t job_bytes(const std::vector<storage::OrderEntry>& entries) {
-  uint64_t bytes = 0;
-  for (const storage::OrderEntry& entry : entries) bytes += entry.prewrite_bytes + kCommitBytes;
-  return bytes;
-}
-
-// Cuts a run between records so that no piece of several records passes `bytes_max`.
-void cut_run(std::string run, uint64_t bytes_max, std::deque<std::string>& out) {
-  if (run.size() <= bytes_max) return out.push_back(std::move(run));
-  size_t begin = 0;
-  size_t at = 0;
-  // The log has verified every record that it returned.
-  const absl::Status whole = for_each_record(as_bytes(run), {.verify_body = false}, [&](const RecordView& record) {
-    if (at > begin && at + record.bytes.size() - begin > bytes_max) {
-      out.push_back(run.substr(begin, at - begin));
-      begin = at;
-    }
-    at += record.bytes.size();
-    return absl::OkStatus();
-  });
-  SLUICE_ASSERT(whole.ok(), "{}", message_of(whole));
-  out.push_back(run.substr(begin));
+// What a job holds of a transaction: its commit and its prewrite, as it lies in the log.
+uint64_t wire_bytes(const storage::OrderEntry& entry) {
+  return kCommitBytes + entry.prewrite_bytes;
 }
 
 }  // namespace
@@ -52,7 +32,16 @@ void PullService::on_pull(const net::PeerPtr& peer, const net::PullRequest& requ
   auto puller = std::make_shared<Puller>();
   puller->peer = peer;
   puller->cursor = request.after;
-  if (budget_ != nullptr) puller->holder = std::make_shared<ByteHolder>(*budget_, use_, 0);
+  if (budget_ != nullptr) {
+    puller->holder = std::make_shared<ByteHolder>(*budget_, use_, kPullerBytesMin);
+    if (puller->holder->bytes_min() == 0) {
+      ++counters_.refused;
+      return peer->close(absl::ResourceExhaustedError(
+          fmt::format("no memory for another puller beside {}: try again later, or raise the pump's --memory-budget "
+                      "(each keeps {} bytes of it)",
+                      pullers_.size(), kPullerBytesMin)));
+    }
+  }
   // A puller that has everything is told so once: it can't know that there is no more.
   puller->told = ResolvedTs(request.after.value - std::min<uint64_t>(request.after.value, 1));
   pullers_[peer->id()] = puller;
@@ -105,12 +94,10 @@ void PullService::open() {
 }
 
 void PullService::send_ready(Puller& puller) {
-  while (!puller.ready.empty() && puller.peer->queued_bytes() < kQueuedBytesMax) {
-    counters_.bytes += puller.ready.front().size();
-    puller.credit_bytes -= static_cast<int64_t>(puller.ready.front().size());
-    puller.peer->send_data(std::move(puller.ready.front()));
-    puller.ready.pop_front();
-  }
+  if (puller.ready.empty() || puller.peer->queued_bytes() >= kQueuedBytesMax) return;
+  counters_.bytes += puller.ready.size();
+  puller.credit_bytes -= static_cast<int64_t>(puller.ready.size());
+  puller.peer->send_data(std::exchange(puller.ready, {}));
 }
 
 void PullService::serve(const PullerPtr& puller) {
@@ -118,9 +105,10 @@ void PullService::serve(const PullerPtr& puller) {
   send_ready(*puller);
   settle_memory(*puller);
   if (!puller->ready.empty()) return;  // on_drained() goes on
+  if (puller->begun) return start_job(puller, plan(*puller, {}));
   std::vector<storage::OrderEntry> entries;
   if (puller->credit_bytes > 0) entries = order_.index().range(puller->cursor, order_.resolved(), kJobTransactionsMax);
-  if (!entries.empty()) return start_job(puller, std::move(entries));
+  if (!entries.empty()) return start_job(puller, plan(*puller, std::move(entries)));
   if (puller->credit_bytes > 0 || order_.index().range(puller->cursor, order_.resolved(), 1).empty())
     tell_resolved(*puller);
 }
@@ -135,70 +123,67 @@ void PullService::tell_resolved(Puller& puller) {
     puller.peer->send_end(*final_ts_);
 }
 
-void PullService::start_job(const PullerPtr& puller, std::vector<storage::OrderEntry> entries) {
-  const auto budget = std::min<uint64_t>(kJobBytes, static_cast<uint64_t>(puller->credit_bytes));
+PullService::Job PullService::plan(const Puller& puller, std::vector<storage::OrderEntry> entries) {
+  if (puller.begun) {
+    const uint64_t left = puller.begun->prewrite_bytes;  // at most: what is read of it isn't counted
+    return {.entries = {*puller.begun}, .goes_on = puller.read_to, .bytes = std::min(kJobBytes, left)};
+  }
+  const auto room = std::min<uint64_t>(kJobBytes, static_cast<uint64_t>(puller.credit_bytes));
   uint64_t bytes = 0;
   size_t count = 0;
-  while (count < entries.size() && (count == 0 || bytes + entries[count].prewrite_bytes <= budget))
-    bytes += entries[count++].prewrite_bytes;
-  count = reserve(*puller, entries, count);
-  if (count == 0) return;  // on_room() or on_drained() goes on
+  while (count < entries.size() && (count == 0 || bytes + wire_bytes(entries[count]) <= room))
+    bytes += wire_bytes(entries[count++]);
   entries.resize(count);
-  bytes = job_bytes(entries);
+  return {.entries = std::move(entries), .goes_on = std::nullopt, .bytes = std::min(kJobBytes, bytes)};
+}
+
+void PullService::start_job(const PullerPtr& puller, Job job) {
+  if (!reserve(*puller, job.bytes)) return;  // on_room() or on_drained() goes on
   puller->reading = true;
-  reader_.run([this, puller, entries = std::move(entries), bytes, &log = log_, post = post_] {
-    auto haul = std::make_shared<Haul>(read(log, entries, bytes));
+  reader_.run([this, puller, job = std::move(job), &log = log_, post = post_] {
+    auto haul = std::make_shared<Haul>(read(log, job));
     post([this, puller, haul] { take(puller, std::move(*haul)); });
   });
 }
 
-size_t PullService::reserve(Puller& puller, const std::vector<storage::OrderEntry>& entries, size_t count) {
-  if (!puller.holder) return count;
+bool PullService::reserve(Puller& puller, uint64_t bytes) {
+  if (!puller.holder) return true;
   if (!puller.memory) puller.memory = puller.holder->try_reserve(0);
-  const auto cost = [&](size_t n) {
-    const uint64_t bytes = job_bytes({entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(n)});
-    return bytes > kRunBytes ? 2 * bytes : bytes;  // cutting a large one copies it
-  };
-  if (puller.memory.try_grow(cost(count))) return count;
-  if (count > 1 && puller.memory.try_grow(cost(1))) return 1;
-  // One that can never fit goes alone, when no other puller holds anything.
-  if (cost(1) > budget_->reservation_max(use_) && budget_->stats(use_).bytes == 0) {
-    spdlog::warn(
-        "a transaction is larger than what the memory budget leaves for pulls, raise --memory-budget "
-        "commit_ts={} bytes={} budget={}",
-        entries.front().commit_ts, entries.front().prewrite_bytes, budget_->total());
-    puller.memory.grow(cost(1));
-    return 1;
-  }
+  if (puller.memory.try_grow(bytes)) return true;
   waits_for_room_ = true;
-  return 0;
+  return false;
 }
 
 void PullService::settle_memory(Puller& puller) {
   if (!puller.memory) return;
-  uint64_t bytes = puller.peer->queued_bytes();
-  for (const std::string& run : puller.ready) bytes += run.size();
+  const uint64_t bytes = puller.peer->queued_bytes() + puller.ready.size();
   puller.memory.shrink(puller.memory.bytes() - std::min(puller.memory.bytes(), bytes));
 }
 
-PullService::Haul PullService::read(storage::Log& log, const std::vector<storage::OrderEntry>& entries,
-                                    uint64_t bytes) {
+PullService::Haul PullService::read(storage::Log& log, const Job& job) {
   Haul haul;
-  std::string run;
-  run.reserve(bytes);
-  for (const storage::OrderEntry& entry : entries) {
-    const size_t before = run.size();
-    encode_commit(entry.start_ts, entry.commit_ts, run);
-    haul.status = log.read_prewrite(entry.prewrite, run);
+  haul.run.reserve(job.bytes);
+  for (const storage::OrderEntry& entry : job.entries) {
+    const size_t before = haul.run.size();
+    storage::PrewriteCursor cursor{.next = entry.prewrite};
+    if (job.goes_on)
+      cursor = *job.goes_on;
+    else
+      encode_commit(entry.start_ts, entry.commit_ts, haul.run);
+    haul.status = log.read_prewrite_piece(cursor, job.bytes - haul.run.size(), haul.run);
     if (!haul.status.ok()) {
-      run.resize(before);  // a partial transaction must not leave
+      haul.run.resize(before);
       haul.failed_at = entry.commit_ts;
+      break;
+    }
+    if (!cursor.done) {
+      haul.begun = entry;
+      haul.read_to = cursor;
       break;
     }
     haul.through = entry.commit_ts;
     ++haul.transactions;
   }
-  if (!run.empty()) cut_run(std::move(run), kRunBytes, haul.runs);
   return haul;
 }
 
@@ -207,7 +192,9 @@ void PullService::take(const PullerPtr& puller, Haul haul) {
   if (puller->gone) return;
   if (haul.transactions > 0) puller->cursor = haul.through;
   counters_.transactions += haul.transactions;
-  puller->ready = std::move(haul.runs);
+  puller->begun = haul.begun;
+  puller->read_to = haul.read_to;
+  puller->ready = std::move(haul.run);
   if (haul.status.ok()) return serve(puller);
   spdlog::error("a transaction can't be read from the log commit_ts={} puller={} error=\"{}\"", haul.failed_at,
                 log_field(puller->peer->hello().name), message_of(haul.status));
@@ -215,7 +202,7 @@ void PullService::take(const PullerPtr& puller, Haul haul) {
     return puller->peer->close(annotate(haul.status, fmt::format("reading commit ts {}", haul.failed_at)));
   puller->held = true;
   ++counters_.gaps;
-  for (std::string& run : std::exchange(puller->ready, {})) puller->peer->send_data(std::move(run));
+  if (!puller->ready.empty()) puller->peer->send_data(std::exchange(puller->ready, {}));
   puller->peer->send_gap({.kind = net::GapKind::data_loss,
                           .after = puller->cursor,
                           .first_available = haul.failed_at,

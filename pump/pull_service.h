@@ -4,14 +4,17 @@
 //           as a gap, after which that stream holds (INV-5). Reading blocks neither the loop nor the log (INV-12).
 // Threads:  the event loop's; the log is read on `reader`, one job a puller at a time.
 // Owns:     the cursors. Borrows CommitOrder, Log and Worker.
-// Limits:   a job reads kJobBytes, or one transaction if that is larger; a puller has one job's data here, and at most
-//           kQueuedBytesMax in its connection.
+//           A transaction larger than a job is read and sent piece by piece, so no puller ever holds one whole; when
+//           its later part can't be read, a gap or the end of the connection cuts it off.
+// Limits:   a job reads kJobBytes; a puller has one job's data here, and at most kQueuedBytesMax and a job's in its
+//           connection. kPullerBytesMin of the budget are its own, so that no other puller can hold it up; who finds
+//           that much no longer free is refused, retryably.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +33,8 @@ class PullService {
  public:
   static constexpr uint64_t kJobBytes = 2u << 20;
   static constexpr size_t kJobTransactionsMax = 4096;
-  static constexpr uint64_t kRunBytes = 4u << 20;  // a larger transaction is sent in several runs
-  static constexpr uint64_t kQueuedBytesMax = 16u << 20;
+  static constexpr uint64_t kQueuedBytesMax = 4u << 20;
+  static constexpr uint64_t kPullerBytesMin = 4u << 20;
   static constexpr size_t kNamesMax = 1024;
 
   using PostToLoop = std::function<void(std::function<void()>)>;
@@ -74,9 +77,12 @@ class PullService {
   struct Puller {
     net::PeerPtr peer;
     CommitTs cursor;  // everything up to here is in `ready` or sent
+    // The transaction behind `cursor` that is partly so: it goes on whatever the credit.
+    std::optional<storage::OrderEntry> begun;
+    storage::PrewriteCursor read_to;  // of it
     ResolvedTs told;
     int64_t credit_bytes = 0;  // an oversize transaction may overdraw it
-    std::deque<std::string> ready;
+    std::string ready;
     bool reading = false;
     std::shared_ptr<ByteHolder> holder;  // null: not bounded
     ByteReservation memory;              // for the job, `ready` and what the socket hasn't taken
@@ -86,23 +92,32 @@ class PullService {
     bool gone = false;
   };
   using PullerPtr = std::shared_ptr<Puller>;
-  // What a job brought from the log.
+  struct Job {
+    std::vector<storage::OrderEntry> entries;  // whole, or one that is read piece by piece
+    std::optional<storage::PrewriteCursor> goes_on;
+    uint64_t bytes = 0;  // at most
+  };
+  // What it brought from the log.
   struct Haul {
-    std::deque<std::string> runs;
-    CommitTs through;  // the last transaction in `runs`
+    std::string run;
+    CommitTs through;  // the last transaction that is whole with `run`
     size_t transactions = 0;
+    std::optional<storage::OrderEntry> begun;  // and not yet whole
+    storage::PrewriteCursor read_to;
     absl::Status status;  // of the first transaction that couldn't be read
     CommitTs failed_at;
   };
 
-  static Haul read(storage::Log& log, const std::vector<storage::OrderEntry>& entries, uint64_t bytes);
+  static Haul read(storage::Log& log, const Job& job);
   void serve(const PullerPtr& puller);
   void send_ready(Puller& puller);
-  // Room for the front of `entries`: how many of them, 0 to wait for room.
-  [[nodiscard]] size_t reserve(Puller& puller, const std::vector<storage::OrderEntry>& entries, size_t count);
+  // What of `entries` the next job is to read.
+  [[nodiscard]] static Job plan(const Puller& puller, std::vector<storage::OrderEntry> entries);
+  // False: wait for room.
+  [[nodiscard]] bool reserve(Puller& puller, uint64_t bytes);
   // Gives back what the socket has taken.
   void settle_memory(Puller& puller);
-  void start_job(const PullerPtr& puller, std::vector<storage::OrderEntry> entries);
+  void start_job(const PullerPtr& puller, Job job);
   void take(const PullerPtr& puller, Haul haul);
   void tell_resolved(Puller& puller);
 

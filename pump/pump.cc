@@ -89,6 +89,7 @@ absl::Status Pump::open_log() {
   log.cluster_id = folder_->meta().cluster_id;
   log.birth_id = folder_->meta().log_birth_id;
   log.segment_bytes = static_cast<uint32_t>(options_.segment_bytes);
+  log.reader_bytes_max = PumpMemory::log_reader_bytes(options_.memory_budget);
   SLUICE_ASSIGN_OR_RETURN(log_,
                           storage::Log::open(log, seams_.disk != nullptr ? *seams_.disk : *disk_, relay_,
                                              [this](const storage::DurableRun& run) { return order_->replay(run); }));
@@ -158,7 +159,7 @@ void Pump::log_started() const {
 }
 
 void Pump::tick() {
-  memory_.measure(order_->sorter().unfinished_count(), order_->sorter().pending_count(), order_->index().size());
+  measure_memory();
   examine_health();
   ask_before_first_pull();
   if (pulls_->count() > 0) order_->refresh();
@@ -172,6 +173,14 @@ void Pump::tick() {
     stop_ready_.set_value();
   }
   ticker_->set(kTick, [this] { tick(); });
+}
+
+void Pump::measure_memory() {
+  const storage::LogStats log = log_->stats();
+  memory_.measure({.open = order_->sorter().unfinished_count(),
+                   .pending = order_->sorter().pending_count(),
+                   .index_bytes = order_->index().bytes(),
+                   .log_bytes = log.memory_bytes - log.queued_bytes});
 }
 
 void Pump::examine_health() {

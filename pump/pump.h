@@ -77,6 +77,7 @@ class Pump final : private net::NodeService {
 
   // On the loop.
   void tick();
+  void measure_memory();
   void ask_before_first_pull();
   void begin_leaving(NodeState state);
   void move_to(NodeState state);

@@ -14,6 +14,7 @@ struct IngestCounters {
 
 struct PullCounters {
   uint64_t transactions = 0, bytes = 0, gaps = 0;
+  uint64_t refused = 0;  // pullers, for want of memory
 };
 
 }  // namespace sluice::pump

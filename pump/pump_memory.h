@@ -1,7 +1,8 @@
 // The pump's memory budget and who shares it (INV-9): docs/architecture.md has the table.
 // Threads:  any; measure() the event loop's.
-// Limits:   ingest and pulls keep a quarter each that the others can't take; strangers share an eighth, at least one
-//           largest frame; open prewrites may take a quarter, beyond which new ones are refused, retryably.
+// Limits:   ingest and pulls keep a quarter each that the others can't take, the log what it may keep for readers and
+//           its own buffers; strangers share an eighth, at least one largest frame; open prewrites may take a quarter,
+//           beyond which new ones are refused, retryably.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "base/byte_budget.h"
 #include "net/frame.h"
 #include "net/receive_gate.h"
+#include "storage/log_options.h"
 
 namespace sluice::pump {
 
@@ -20,26 +22,39 @@ class PumpMemory {
   static constexpr ByteUse kPulls{2};        // read for pullers and not yet taken by their sockets
   static constexpr ByteUse kReplies{3};      // acks and NACKs that peers haven't read
   static constexpr ByteUse kBookkeeping{4};  // open prewrites, pending commits, the index
+  static constexpr ByteUse kLog{5};          // the log's buffers, and what it keeps for readers; its queue is ingest's
 
-  // What one entry costs, its share of hash table, tree node or vector slack included.
+  // What one entry costs, its share of hash table or tree node included.
   static constexpr uint64_t kOpenBytes = 192;
   static constexpr uint64_t kPendingBytes = 96;
-  static constexpr uint64_t kIndexedBytes = 48;
+
+  // Sizes in bytes; of the log without its queue, which ingest holds.
+  struct Measured {
+    uint64_t open = 0, pending = 0;  // prewrites, commits
+    uint64_t index_bytes = 0;
+    uint64_t log_bytes = 0;
+  };
 
   explicit PumpMemory(uint64_t total)
       : budget(total, {{.name = "ingest", .bytes_min = total / 4},
                        {.name = "strangers", .bytes_max = std::max(total / 8, kFrameRoom)},
                        {.name = "pulls", .bytes_min = total / 4},
                        {.name = "replies", .bytes_max = total / 8},
-                       {.name = "bookkeeping"}}),
+                       {.name = "bookkeeping"},
+                       {.name = "log", .bytes_min = log_reader_bytes(total) + kLogBuffersBytes}}),
         open_max(total / 4 / kOpenBytes),
-        bookkeeping_(std::make_shared<ByteHolder>(budget, kBookkeeping, 0)->take(0)) {}
+        bookkeeping_(std::make_shared<ByteHolder>(budget, kBookkeeping, 0)->take(0)),
+        log_(std::make_shared<ByteHolder>(budget, kLog, 0)->take(0)) {}
 
   // Counted, never refused: it is there already, and what it takes the others don't get.
-  void measure(uint64_t open, uint64_t pending, uint64_t indexed) {
-    const uint64_t bytes = open * kOpenBytes + pending * kPendingBytes + indexed * kIndexedBytes;
-    if (bytes > bookkeeping_.bytes()) bookkeeping_.grow(bytes - bookkeeping_.bytes());
-    bookkeeping_.shrink(bookkeeping_.bytes() - bytes);
+  void measure(const Measured& now) {
+    set(bookkeeping_, now.open * kOpenBytes + now.pending * kPendingBytes + now.index_bytes);
+    set(log_, now.log_bytes);
+  }
+
+  // What the log may read ahead and keep for pullers.
+  [[nodiscard]] static constexpr uint64_t log_reader_bytes(uint64_t total) {
+    return std::min<uint64_t>(storage::kReaderBytesDefault, total / 8);
   }
 
   [[nodiscard]] static constexpr net::ReceiveUses receive_uses() {
@@ -51,7 +66,14 @@ class PumpMemory {
 
  private:
   static constexpr uint64_t kFrameRoom = uint64_t{net::kFrameBodyBytesMax} * 5 / 4;
+  static constexpr uint64_t kLogBuffersBytes = 6u << 20;  // a batch, zeros ahead of it
+  static void set(ByteReservation& held, uint64_t bytes) {
+    if (bytes > held.bytes()) held.grow(bytes - held.bytes());
+    held.shrink(held.bytes() - bytes);
+  }
+
   ByteReservation bookkeeping_;
+  ByteReservation log_;
 };
 
 }  // namespace sluice::pump

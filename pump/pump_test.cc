@@ -186,6 +186,26 @@ TEST_F(PumpTest, ReportsAPayloadDamagedOnDiskAsAGapAndHoldsThere) {
   EXPECT_EQ(pulled.gap->first_available, CommitTs(40));
 }
 
+TEST_F(PumpTest, CountsIndexAndLogInItsBudgetAsTheyAre) {
+  start("writer");
+  TestWriter writer(loop, pump->port(), TimeSource::writer);
+  EXPECT_TRUE(writer.prewrite(10, "a").ok());
+  EXPECT_TRUE(writer.commit(10, 20).ok());
+  EXPECT_EQ(pull(20).transactions.size(), 1u);  // it is in the index, and the log keeps what it read
+  pump->run_tick_for_test();
+  const std::string page = http("GET /metrics");
+  const auto held = [&](std::string_view use) {
+    const std::string name = fmt::format("sluice_pump_memory_bytes{{use=\"{}\"}} ", use);
+    const size_t at = page.find(name);
+    return at == std::string::npos ? -1 : std::stod(page.substr(at + name.size()));
+  };
+  EXPECT_GE(held("bookkeeping"), 16384 * 32);      // the index grows by chunks
+  EXPECT_LT(held("bookkeeping"), 2 * 16384 * 32);  // of which there is one
+  EXPECT_GT(held("log"), 4 << 20);                 // a batch, and the block that was read
+  EXPECT_LT(held("log"), 16 << 20);
+  EXPECT_EQ(held("ingest"), 0);
+}
+
 TEST_F(PumpTest, AnswersOverHttpWhatTheGoPumpsToolsAsk) {
   start("embedded");
   EXPECT_THAT(http("GET /status"), HasSubstr(R"({"status":{"pump-1":{"nodeId":"pump-1","host":"127.0.0.1:)"));

@@ -76,7 +76,8 @@ std::string detail_json(const PumpStatus& s) {
                       {"commits", n.sorter.commits},           {"rollbacks", n.sorter.rollbacks},
                       {"stale_copies", n.sorter.stale_copies}, {"strays", n.sorter.strays},
                       {"replay_ignored", s.replay_ignored},    {"pulled_transactions", n.pulls.transactions},
-                      {"pulled_bytes", n.pulls.bytes},         {"gaps", n.pulls.gaps}};
+                      {"pulled_bytes", n.pulls.bytes},         {"gaps", n.pulls.gaps},
+                      {"pulls_refused", n.pulls.refused}};
   json::object memory{{"budget", n.memory_budget}, {"bytes", n.memory_bytes}, {"bytes_top", n.memory_bytes_top}};
   for (const ByteUseStats& use : n.memory_uses)
     memory[view(use.name)] = {{"bytes", use.bytes}, {"bytes_top", use.bytes_top}, {"refusals", use.refusals}};

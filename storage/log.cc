@@ -41,6 +41,9 @@ absl::Status check_options(const LogOptions& o) {
   if (o.segment_bytes % kBlockBytes != 0 || o.segment_bytes < segment_bytes_min || o.segment_bytes > kSegmentBytesMax)
     return absl::InvalidArgumentError(fmt::format("segment_bytes is {}; it must be a multiple of {} from {} to {}",
                                                   o.segment_bytes, kBlockBytes, segment_bytes_min, kSegmentBytesMax));
+  if (o.reader_bytes_max < kReaderBytesMin)
+    return absl::InvalidArgumentError(
+        fmt::format("reader_bytes_max is {}; at least {} are needed", o.reader_bytes_max, kReaderBytesMin));
   return absl::OkStatus();
 }
 
@@ -73,7 +76,7 @@ class LogImpl final : public Log {
                          .ahead_bytes = options_.ahead_bytes,
                          .first_sequence = recovered.next_sequence,
                          .shortage_retry_every = options_.shortage_retry_every}),
-        reader_(disk, options_.dir, directory_),
+        reader_(disk, options_.dir, directory_, options_.reader_bytes_max),
         writer_({.cluster_id = options_.cluster_id,
                  .segment_bytes = options_.segment_bytes,
                  .batch_bytes_max = options_.batch_bytes_max,
@@ -120,7 +123,11 @@ class LogImpl final : public Log {
   }
 
   absl::Status read_prewrite(LogPosition position, std::string& out) override {
-    return reader_.read_prewrite(position, out);
+    PrewriteCursor cursor{.next = position};
+    return reader_.read_prewrite_piece(cursor, UINT64_MAX, out);
+  }
+  absl::Status read_prewrite_piece(PrewriteCursor& cursor, uint64_t bytes_max, std::string& out) override {
+    return reader_.read_prewrite_piece(cursor, bytes_max, out);
   }
   LogPosition durable_end() const override { return reader_.durable_end(); }
   uint64_t cluster_id() const override { return options_.cluster_id; }
@@ -133,7 +140,7 @@ class LogImpl final : public Log {
     stats.preparer_stalls = preparer_.stalls();
     if (stats.shortage.empty()) stats.shortage = message_of(preparer_.shortage());
     stats.queued_bytes = queued_bytes_;
-    stats.memory_bytes = queued_bytes_ + options_.batch_bytes_max + reader_.memory_bytes();
+    stats.memory_bytes = queued_bytes_ + options_.batch_bytes_max + preparer_.memory_bytes() + reader_.memory_bytes();
     stats.backend = std::string(disk_.backend());
     return stats;
   }

@@ -25,6 +25,16 @@
 
 namespace sluice::storage {
 
+// How far one prewrite was read, so that a large one can be read piece by piece. `next` is set by who begins, to where
+// its first record lies; the rest is the reader's.
+struct PrewriteCursor {
+  LogPosition next;
+  RecordHeader first{};  // once begun
+  uint32_t have = 0;     // of first.whole_bytes
+  bool begun = false;
+  bool done = false;
+};
+
 class Disk;  // storage/disk.h: open_disk() for io_uring or pwritev2; storage/simulated_disk.h for tests
 
 class Log {
@@ -45,6 +55,10 @@ class Log {
   // INV-11). Parts may lie between other records. Blocks on disk; not on the log
   // thread. DATA_LOSS names the damaged range.
   [[nodiscard]] virtual absl::Status read_prewrite(LogPosition position, std::string& out) = 0;
+  // The same, piece by piece: appends records until the prewrite is done or one more would make the piece larger than
+  // `bytes_max`, but at least one. After an error cursor and `out` are as before.
+  [[nodiscard]] virtual absl::Status read_prewrite_piece(PrewriteCursor& cursor, uint64_t bytes_max,
+                                                         std::string& out) = 0;
 
   // Everything below is durable.
   [[nodiscard]] virtual LogPosition durable_end() const = 0;

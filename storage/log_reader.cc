@@ -12,9 +12,9 @@ namespace {
 
 // Large enough that a backfill reads at the device's speed, small enough that a lone seek stays cheap.
 constexpr uint32_t kCacheBlockBytes = 256u << 10;
-constexpr size_t kCacheBlocksMax = 32;
-// Pullers read the same batches again and again: a record here and one there, each in the order of its commit.
-constexpr uint64_t kCheckedBytesMax = kReaderBytesMax - kCacheBlocksMax * kCacheBlockBytes;
+// Of what a reader may keep; the rest is for checked batches: pullers read them again and again, a record here and one
+// there, each in the order of its commit.
+constexpr uint64_t kCacheBlocksShare = 5;
 constexpr size_t kOpenFilesMax = 16;
 
 LogPosition advanced(LogPosition position, uint64_t bytes) {
@@ -23,56 +23,75 @@ LogPosition advanced(LogPosition position, uint64_t bytes) {
 
 }  // namespace
 
-absl::Status LogReader::read_prewrite(LogPosition position, std::string& out) {
+LogReader::LogReader(Disk& disk, std::filesystem::path dir, const SegmentDirectory& directory, uint64_t bytes_max)
+    : disk_(disk),
+      dir_(std::move(dir)),
+      directory_(directory),
+      blocks_max_(std::max<uint64_t>(1, bytes_max / kCacheBlocksShare / kCacheBlockBytes)),
+      checked_bytes_max_(bytes_max - blocks_max_ * kCacheBlockBytes) {}
+
+absl::Status LogReader::read_prewrite_piece(PrewriteCursor& cursor, uint64_t bytes_max, std::string& out) {
   const size_t before = out.size();
-  absl::Status status = read_once(position, out);
+  PrewriteCursor reached = cursor;
+  absl::Status status = read_once(reached, bytes_max, out);
   if (absl::IsDataLoss(status)) {
     // Once more from the device: what is wrong may be memory, not the disk.
     out.resize(before);
     drop_cache();
-    status = read_once(position, out);
+    reached = cursor;
+    status = read_once(reached, bytes_max, out);
   }
-  if (!status.ok()) out.resize(before);
+  if (status.ok())
+    cursor = reached;
+  else
+    out.resize(before);
   return status;
 }
 
-absl::Status LogReader::read_once(LogPosition position, std::string& out) {
-  SLUICE_ASSIGN_OR_RETURN(const RecordHeader header, read_record(position, out));
-  if (!header.is_payload())
-    return damaged(position, fmt::format("a record of kind {}, not a prewrite", static_cast<int>(header.kind)));
-  if (header.kind == RecordKind::prewrite) return absl::OkStatus();
-  if ((header.flags & kPartFirst) == 0)
-    return damaged(position, fmt::format("the part at offset {}, not the first", header.part_offset));
-  return read_other_parts(header, advanced(position, header.record_bytes()), out);
-}
-
-absl::Status LogReader::read_other_parts(const RecordHeader& first, LogPosition position, std::string& out) {
-  uint32_t have = first.body_bytes;
-  while (have < first.whole_bytes) {
-    SLUICE_ASSIGN_OR_RETURN(position, next_record(position));
-    const size_t at = out.size();
-    SLUICE_ASSIGN_OR_RETURN(const RecordHeader header, read_record(position, out));
-    const bool ours = header.kind == RecordKind::prewrite_part && header.start_ts == first.start_ts &&
-                      header.whole_hash == first.whole_hash && header.whole_bytes == first.whole_bytes &&
-                      header.part_offset == have;
-    if (ours)
-      have += header.body_bytes;
-    else
-      out.resize(at);
-    position = advanced(position, header.record_bytes());
+absl::Status LogReader::read_once(PrewriteCursor& cursor, uint64_t bytes_max, std::string& out) {
+  const size_t before = out.size();
+  if (!cursor.begun) SLUICE_RETURN_IF_ERROR(begin(cursor, out));
+  while (!cursor.done) {
+    SLUICE_ASSIGN_OR_RETURN(const LogPosition at, next_record(cursor.next));
+    SLUICE_ASSIGN_OR_RETURN(const Found found, record_at(at));
+    const RecordHeader& part = found.record.header;
+    const RecordHeader& first = cursor.first;
+    const bool ours = part.kind == RecordKind::prewrite_part && part.start_ts == first.start_ts &&
+                      part.whole_hash == first.whole_hash && part.whole_bytes == first.whole_bytes &&
+                      part.part_offset == cursor.have;
+    const uint64_t bytes = found.record.bytes.size();
+    if (ours && out.size() > before && out.size() - before + bytes > bytes_max) break;  // it goes into the next piece
+    cursor.next = advanced(at, bytes);
+    if (!ours) continue;
+    out.append(as_text(found.record.bytes));
+    cursor.have += part.body_bytes;
+    cursor.done = cursor.have >= first.whole_bytes;
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecordHeader> LogReader::read_record(LogPosition position, std::string& out) {
-  SLUICE_ASSIGN_OR_RETURN(const std::shared_ptr<const Batch> batch, batch_around(position));
+absl::Status LogReader::begin(PrewriteCursor& cursor, std::string& out) {
+  const LogPosition at = cursor.next;
+  SLUICE_ASSIGN_OR_RETURN(const Found found, record_at(at));
+  const RecordHeader& header = found.record.header;
+  if (!header.is_payload())
+    return damaged(at, fmt::format("a record of kind {}, not a prewrite", static_cast<int>(header.kind)));
+  if (header.kind == RecordKind::prewrite_part && (header.flags & kPartFirst) == 0)
+    return damaged(at, fmt::format("the part at offset {}, not the first", header.part_offset));
+  out.append(as_text(found.record.bytes));
+  cursor = {.next = advanced(at, found.record.bytes.size()), .first = header, .have = header.body_bytes, .begun = true};
+  cursor.done = header.kind == RecordKind::prewrite || cursor.have >= header.whole_bytes;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LogReader::Found> LogReader::record_at(LogPosition position) {
+  SLUICE_ASSIGN_OR_RETURN(std::shared_ptr<const Batch> batch, batch_around(position));
   const uint64_t from = position.value - batch->header.position.value;
   if (from < kBatchHeaderBytes || from >= batch->header.used_bytes) return damaged(position, "no record lies here");
   const ByteSpan left = ByteSpan(batch->bytes.span()).first(batch->header.used_bytes).subspan(from);
   const auto record = decode_record(left, {});  // INV-11: the body's hash once more, of what leaves
   if (!record.ok()) return damaged(position, message_of(record.status()));
-  out.append(as_text(record->bytes));
-  return record->header;
+  return Found{.batch = std::move(batch), .record = *record};
 }
 
 absl::StatusOr<LogPosition> LogReader::next_record(LogPosition position) {
@@ -138,7 +157,7 @@ void LogReader::keep(std::shared_ptr<const Batch> batch) {
     return;
   }
   batches_recency_.push_front(start);
-  while (batches_bytes_ > kCheckedBytesMax && batches_.size() > 1) {
+  while (batches_bytes_ > checked_bytes_max_ && batches_.size() > 1) {
     const auto oldest = batches_.find(batches_recency_.back());
     batches_bytes_ -= oldest->second->header.batch_bytes;
     batches_.erase(oldest);
@@ -202,7 +221,7 @@ std::shared_ptr<LogReader::Block> LogReader::cached(BlockKey key) {
     recency_.splice(recency_.begin(), recency_, it->second.recency);
     return it->second.block;
   }
-  if (blocks_.size() == kCacheBlocksMax) {
+  if (blocks_.size() >= blocks_max_) {
     blocks_.erase(recency_.back());
     recency_.pop_back();
   }

@@ -3,7 +3,7 @@
 // Contract: nothing at or behind the durable end is ever read into the cache or served (INV-4); nothing is served from a
 //           batch that doesn't check whole, record headers included, so no flipped bit leaves unnoticed (INV-5).
 // Threads:  any.
-// Limits:   memory_bytes() stays at or below kReaderBytesMax, unless a single batch is larger than its share.
+// Limits:   memory_bytes() stays at or below `bytes_max`, unless a single batch is larger than its share.
 // Owns:     its open files, cached blocks and checked batches. Borrows the disk and the directory, which must outlive it.
 // Errors:   OUT_OF_RANGE beyond the durable end; DATA_LOSS names file and offset; UNAVAILABLE when the disk can't read.
 #pragma once
@@ -24,23 +24,23 @@
 #include "base/record.h"
 #include "storage/batch_format.h"
 #include "storage/disk.h"
+#include "storage/log.h"
 #include "storage/segment_directory.h"
 
 namespace sluice::storage {
 
-inline constexpr uint64_t kReaderBytesMax = 40u << 20;
+inline constexpr uint64_t kReaderBytesMin = 2u << 20;
 
 class LogReader {
  public:
-  LogReader(Disk& disk, std::filesystem::path dir, const SegmentDirectory& directory)
-      : disk_(disk), dir_(std::move(dir)), directory_(directory) {}
+  LogReader(Disk& disk, std::filesystem::path dir, const SegmentDirectory& directory, uint64_t bytes_max);
 
   // Only moves forward.
   void set_durable_end(LogPosition end) { durable_end_.store(end.value, std::memory_order_release); }
   [[nodiscard]] LogPosition durable_end() const { return LogPosition(durable_end_.load(std::memory_order_acquire)); }
 
-  // As Log::read_prewrite.
-  [[nodiscard]] absl::Status read_prewrite(LogPosition position, std::string& out);
+  // As Log::read_prewrite_piece.
+  [[nodiscard]] absl::Status read_prewrite_piece(PrewriteCursor& cursor, uint64_t bytes_max, std::string& out);
 
   [[nodiscard]] uint64_t memory_bytes() const;
   [[nodiscard]] uint64_t disk_reads() const { return disk_reads_.load(std::memory_order_relaxed); }
@@ -65,10 +65,14 @@ class LogReader {
     std::list<BlockKey>::iterator recency;
   };
 
-  [[nodiscard]] absl::Status read_once(LogPosition position, std::string& out);
-  // Appends to `out` the whole record at `position`.
-  [[nodiscard]] absl::StatusOr<RecordHeader> read_record(LogPosition position, std::string& out);
-  [[nodiscard]] absl::Status read_other_parts(const RecordHeader& first, LogPosition position, std::string& out);
+  // A record in a checked batch, which it keeps.
+  struct Found {
+    std::shared_ptr<const Batch> batch;
+    RecordView record;
+  };
+  [[nodiscard]] absl::Status read_once(PrewriteCursor& cursor, uint64_t bytes_max, std::string& out);
+  [[nodiscard]] absl::Status begin(PrewriteCursor& cursor, std::string& out);
+  [[nodiscard]] absl::StatusOr<Found> record_at(LogPosition position);
   // Where the next record lies, at `position` or behind it: over padding, batch headers and segment borders.
   [[nodiscard]] absl::StatusOr<LogPosition> next_record(LogPosition position);
   // The checked batch around `position`.
@@ -86,6 +90,8 @@ class LogReader {
   Disk& disk_;
   const std::filesystem::path dir_;
   const SegmentDirectory& directory_;
+  const size_t blocks_max_;
+  const uint64_t checked_bytes_max_;
   std::atomic<uint64_t> durable_end_{0};
   std::atomic<uint64_t> disk_reads_{0};
 

@@ -104,6 +104,35 @@ TEST_P(LogOnFiles, ReadsALargePrewriteWhosePartsLieBetweenOthersAndAcrossSegment
   EXPECT_TRUE(out == whole);
 }
 
+TEST_P(LogOnFiles, ReadsALargePrewriteInPiecesNoneLargerThanAskedFor) {
+  const std::string whole = prewrite(50, std::string(5u << 20, 'x'));
+  LogPosition first;
+  ASSERT_TRUE(for_each_record(as_bytes(whole), {}, [&](const RecordView& part) {
+                const LogPosition at = log_->write(std::string(as_text(part.bytes)));
+                if (part.header.part_offset == 0) first = at;
+                log_->write(prewrite(51, "other"));
+                return absl::OkStatus();
+              }).ok());
+  constexpr uint64_t kPieceBytes = 5u << 19;  // two parts
+  PrewriteCursor cursor{.next = first};
+  std::string out;
+  std::vector<size_t> pieces;
+  while (!cursor.done) {
+    const size_t before = out.size();
+    ASSERT_TRUE(log_->log().read_prewrite_piece(cursor, kPieceBytes, out).ok());
+    pieces.push_back(out.size() - before);
+    ASSERT_LE(pieces.back(), kPieceBytes);
+  }
+  EXPECT_EQ(pieces.size(), 3u);
+  EXPECT_TRUE(out == whole);
+  // A piece that can't hold a record holds one all the same.
+  cursor = {.next = first};
+  out.clear();
+  ASSERT_TRUE(log_->log().read_prewrite_piece(cursor, 1, out).ok());
+  EXPECT_TRUE(whole.starts_with(out));
+  EXPECT_GT(out.size(), 1u << 20);
+}
+
 TEST_P(LogOnFiles, RefusesToReadBeyondTheDurableEnd) {
   const LogPosition a = log_->write(prewrite(10, "a"));
   std::string out;

@@ -65,6 +65,7 @@ class SegmentPreparer {
   [[nodiscard]] absl::Status shortage() const;
   [[nodiscard]] uint64_t prepared_bytes() const;
   [[nodiscard]] uint64_t stalls() const;
+  [[nodiscard]] uint64_t memory_bytes() const { return zeros_.size(); }
 
  private:
   struct Segment {

@@ -78,6 +78,17 @@ def prewrite(start, payload):
     return head + payload + bytes(-len(payload) % 8), head
 
 
+def prewrite_parts(start, payload):
+    """A payload larger than a record's 1 MiB, as the parts it travels in."""
+    parts, whole = [], xxh3(payload)
+    for offset in range(0, len(payload), 1 << 20):
+        piece = payload[offset:offset + (1 << 20)]
+        flags = (1 if offset == 0 else 0) | (2 if offset + len(piece) == len(payload) else 0)
+        head = struct.pack("<BBHIQQQII", 4, FORMAT_TIDB, flags, len(piece), start, xxh3(piece), whole, offset, len(payload))
+        parts.append((head + piece + bytes(-len(piece) % 8), head))
+    return parts
+
+
 def commit(start, commit_ts):
     head = struct.pack("<BBHIQQ", 2, 0, 0, 0, start, commit_ts)
     return head, head

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A thousand hostile connections against a pump under load: its memory stays inside the budget, HTTP answers, and the load
 goes on. Throughput is printed, never judged."""
+import json
 import pathlib
 import random
 import socket
@@ -16,6 +17,8 @@ HOSTILE = 1000
 BUDGET_MIB = 256
 BASE_MIB = 64  # the program's own: code, the log's batches, one 64 KiB buffer a connection
 SECONDS = 6
+LARGE_MIB = 192
+PULLER_BYTES_MAX = 8 << 20  # a job's data on both sides of a connection's queue
 
 
 def resident_mib(pump, line="VmRSS"):
@@ -23,6 +26,10 @@ def resident_mib(pump, line="VmRSS"):
         if text.startswith(line + ":"):
             return int(text.split()[1]) // 1024
     raise AssertionError(f"no {line}")
+
+
+def status(pump):
+    return json.loads(http_get(pump.port, "/api/v1/status", seconds=20)[1])
 
 
 class Load(threading.Thread):
@@ -105,6 +112,39 @@ class HostilePeers(ClusterTest):
               f"resident at most {top} MiB, peak {resident_mib(pump, 'VmHWM')} MiB of {BUDGET_MIB} + {BASE_MIB}", flush=True)
         self.assertLessEqual(resident_mib(pump, "VmHWM"), BUDGET_MIB + BASE_MIB)
         self.assertNotIn("\n[INFO] forged", pump.program.text())
+
+    def test_pullers_that_do_not_read_a_large_transaction_cost_pieces_of_it(self):
+        """192 MiB, four pullers that ask for it and don't read: counted bytes and resident memory stay inside the budget. Then all
+        four get it, whole."""
+        cluster = self.cluster("ddl")
+        pump = Pump(0, cluster.folder, 42, extra=["--memory-budget", BUDGET_MIB << 20])
+        cluster.pumps.append(pump)
+        pump.start()
+        payload = random.Random(SEED).randbytes(1 << 20) * LARGE_MIB
+        with native.Peer(pump.port, native.WRITER, seconds=60, name="large", time_source=3) as writer:
+            parts = native.prewrite_parts(10, payload)
+            for at in range(0, len(parts), 4):
+                self.assertEqual(writer.write(*parts[at:at + 4]), ("ack",))
+            self.assertEqual(writer.write(native.commit(10, 20)), ("ack",))
+        alone = resident_mib(pump, "VmHWM")
+        pullers = [native.Peer(pump.port, native.PULLER, seconds=60, name=f"puller-{i}") for i in range(4)]
+        for puller in pullers:
+            puller.pull()
+        # Each holds the front of the transaction, and goes on only as its socket is read.
+        wait_until(lambda: len([p for p in status(pump)["pullers"] if p["credit_bytes"] < 1 << 30]) == 4, 30,
+                   lambda: "each puller was sent something")
+        for puller in pullers:
+            got = 0
+            while got < len(payload):
+                kind, body = puller.read()
+                got += len(body) if kind == native.DATA else 0
+            puller.socket.close()
+        memory = status(pump)["memory"]
+        print(f"resident at most {resident_mib(pump, 'VmHWM')} MiB ({alone} before pulling) of {BUDGET_MIB} + {BASE_MIB}; counted: "
+              + ", ".join(f"{use} {value['bytes_top'] >> 20}" for use, value in memory.items() if isinstance(value, dict)), flush=True)
+        self.assertLessEqual(memory["bytes_top"], BUDGET_MIB << 20)
+        self.assertLessEqual(memory["pulls"]["bytes_top"], len(pullers) * PULLER_BYTES_MAX)
+        self.assertLessEqual(resident_mib(pump, "VmHWM"), BUDGET_MIB + BASE_MIB)
 
 
 if __name__ == "__main__":

@@ -286,6 +286,7 @@ void WriteLane::connect() {
       {.on_welcome = [this](const net::Welcome& welcome) { on_welcome(welcome); },
        .on_control = [this](FrameType type, ByteSpan body) { return on_control(type, body); },
        .on_run = nullptr,
+       .may_take_run = nullptr,
        .on_drained = [this] { send_what_fits(); },
        .on_closed = [this](const absl::Status& why) { on_closed(why); }});
 }
