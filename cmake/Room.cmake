@@ -3,6 +3,14 @@
 #   DEPS  rooms whose headers this one may include (checked by tests/floors_test.py)
 #   LIBS  third-party libraries
 #   MAINS programs: each NAME is built from NAME_main.cc into build/bin/NAME
+#
+# Target unit_tests builds every room's test program; threaded_tests those that ThreadSanitizer is worth its time for, by room:
+# SLUICE_THREADED_ROOMS. Their tests carry the label unit_threads, which `ctest -L unit` matches too.
+add_custom_target(unit_tests)
+add_custom_target(threaded_tests)
+set(SLUICE_THREADED_ROOMS "^(host|storage|net|pump|drainer)(/|$)")
+set(SLUICE_PURE_ROOMS "^drainer/(change|schema|ddl|translator|sinks/file)(/|$)")
+
 function(sluice_room)
   cmake_parse_arguments(R "" "NAME" "DEPS;LIBS;MAINS" ${ARGN})
   file(GLOB _all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
@@ -34,7 +42,14 @@ function(sluice_room)
     target_compile_definitions(${R_NAME}_test PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                        SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
     include(GoogleTest)
-    gtest_discover_tests(${R_NAME}_test PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+    set(_label unit)
+    add_dependencies(unit_tests ${R_NAME}_test)
+    file(RELATIVE_PATH _room ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+    if(_room MATCHES "${SLUICE_THREADED_ROOMS}" AND NOT _room MATCHES "${SLUICE_PURE_ROOMS}")
+      add_dependencies(threaded_tests ${R_NAME}_test)
+      set(_label unit_threads)  # one label: gtest_discover_tests takes a list of them apart
+    endif()
+    gtest_discover_tests(${R_NAME}_test PROPERTIES LABELS ${_label} TIMEOUT 120 DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()
 
