@@ -134,6 +134,7 @@ absl::Status Pipeline::feed(size_t source, merge::SourceNews news) {
   for (merge::PulledTransaction& transaction : news.transactions)
     SLUICE_RETURN_IF_ERROR(merger_.push(source, std::move(transaction)));
   if (news.resolved) SLUICE_RETURN_IF_ERROR(merger_.resolve(source, *news.resolved));
+  if (news.announced) SLUICE_RETURN_IF_ERROR(merger_.announce(source, *news.announced));
   if (news.end) SLUICE_RETURN_IF_ERROR(merger_.finish(source, *news.end));
   source_failure_.Update(news.failure);  // what came before it is merged first
   return absl::OkStatus();

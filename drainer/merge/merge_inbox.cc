@@ -7,6 +7,7 @@ namespace sluice::drainer::merge {
 void MergeInbox::push(size_t source, PulledTransaction transaction) {
   std::unique_lock lock(mutex_);
   news_[source].resolved.reset();  // the transaction says more; the source has checked that it lies above
+  news_[source].announced.reset();
   news_[source].transactions.push_back(std::move(transaction));
   signal(std::move(lock));
 }
@@ -14,6 +15,12 @@ void MergeInbox::push(size_t source, PulledTransaction transaction) {
 void MergeInbox::resolve(size_t source, ResolvedTs ts) {
   std::unique_lock lock(mutex_);
   news_[source].resolved = ts;
+  signal(std::move(lock));
+}
+
+void MergeInbox::announce(size_t source, CommitTs ts) {
+  std::unique_lock lock(mutex_);
+  news_[source].announced = ts;
   signal(std::move(lock));
 }
 

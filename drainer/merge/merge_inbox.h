@@ -1,7 +1,7 @@
 // What the pull sources have for the merge thread: the hand-over between the event loop and the merger.
 // Contract: per source in order. Resolved timestamps collapse to the latest, so an idle hour of heartbeats takes no
 //           memory; transactions are bounded by the credit their pumps were given.
-// Threads:  push, resolve, end, fail from the loop's thread; take from the merge thread; wake from any.
+// Threads:  push, resolve, announce, end, fail from the loop's thread; take from the merge thread; wake from any.
 #pragma once
 
 #include <chrono>
@@ -18,10 +18,12 @@
 
 namespace sluice::drainer::merge {
 
-// News of one source: transactions, then a resolved ts, then its end or failure.
+// News of one source: transactions, then a resolved ts, then the next transaction's announcement, then its end or
+// failure.
 struct SourceNews {
   std::vector<PulledTransaction> transactions;
   std::optional<ResolvedTs> resolved;
+  std::optional<CommitTs> announced;
   std::optional<CommitTs> end;
   absl::Status failure;
 };
@@ -32,6 +34,7 @@ class MergeInbox {
 
   void push(size_t source, PulledTransaction transaction);
   void resolve(size_t source, ResolvedTs ts);
+  void announce(size_t source, CommitTs ts);
   void end(size_t source, CommitTs final_ts);
   void fail(size_t source, absl::Status why);
   // Makes a waiting take() return.

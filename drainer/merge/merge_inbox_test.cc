@@ -36,6 +36,18 @@ TEST(MergeInbox, ForgetsAResolvedTsThatATransactionHasOvertaken) {
   EXPECT_FALSE(news[0].resolved);
 }
 
+TEST(MergeInbox, ForgetsAnAnnouncementOnceItsTransactionIsHere) {
+  MergeInbox inbox(1);
+  inbox.announce(0, CommitTs(7));
+  std::vector<SourceNews> news;
+  inbox.take(news, kNow);
+  EXPECT_EQ(news[0].announced, CommitTs(7));
+  inbox.announce(0, CommitTs(7));
+  inbox.push(0, {.commit_ts = CommitTs(7)});
+  inbox.take(news, kNow);
+  EXPECT_FALSE(news[0].announced);
+}
+
 TEST(MergeInbox, KeepsTheFirstFailure) {
   MergeInbox inbox(1);
   inbox.fail(0, absl::DataLossError("gap"));

@@ -10,7 +10,7 @@ namespace sluice::drainer::merge {
 namespace {
 
 // Tree keys: ts << 1, and one more for a pending source. So a source that is resolved at R loses against a transaction
-// at R and wins against one at R + 1, which has to wait for it.
+// at R and wins against one at R + 1, which has to wait for it. One that has announced R is pending at R - 1.
 constexpr uint64_t kTsMax = (uint64_t{1} << 62) - 1;
 
 uint64_t ready_key(CommitTs ts) {
@@ -59,6 +59,8 @@ absl::Status Merger::push(size_t source, PulledTransaction transaction) {
   if (ts <= from.bound)
     return absl::DataLossError(
         fmt::format("pump {} went back: commit ts {} at or below {}, which it had passed", from.name, ts, from.bound));
+  SLUICE_RETURN_IF_ERROR(check_announced(from, "sent commit ts", ts, from.announced == ts));
+  from.announced = 0;
   from.bound = ts;
   from.last = ts;
   from.queue.push_back(std::move(transaction));
@@ -69,8 +71,34 @@ absl::Status Merger::resolve(size_t source, ResolvedTs ts) {
   SLUICE_ASSERT(source < sources_.size(), "source={}", source);
   Source& from = sources_[source];
   SLUICE_RETURN_IF_ERROR(check_ts(from.name, ts.value));
+  SLUICE_RETURN_IF_ERROR(check_announced(from, "resolved", ts.value, ts.value < from.announced));
   from.bound = std::max(from.bound, ts.value);
   return absl::OkStatus();
+}
+
+absl::Status Merger::announce(size_t source, CommitTs ts) {
+  SLUICE_ASSERT(source < sources_.size(), "source={}", source);
+  Source& from = sources_[source];
+  if (from.announced == ts.value) return absl::OkStatus();
+  SLUICE_RETURN_IF_ERROR(check_ts(from.name, ts.value));
+  SLUICE_RETURN_IF_ERROR(check_announced(from, "announced commit ts", ts.value, false));
+  if (ts.value <= from.bound || from.finished)
+    return absl::DataLossError(
+        fmt::format("pump {} went back: it announced commit ts {} at or below {}, which it had "
+                    "passed",
+                    from.name, ts, from.finished ? from.final_ts : from.bound));
+  from.announced = ts.value;
+  from.bound = ts.value - 1;
+  return absl::OkStatus();
+}
+
+// Others' transactions were let through on its word.
+absl::Status Merger::check_announced(const Source& source, std::string_view what, uint64_t ts, bool allowed) {
+  if (source.announced == 0 || allowed) return absl::OkStatus();
+  return absl::DataLossError(
+      fmt::format("pump {} {} {} in place of the transaction at commit ts {}, which it had begun to send: it no longer "
+                  "has it. Stop the pump and give it back the folder it had; if that is lost, load the downstream anew",
+                  source.name, what, ts, source.announced));
 }
 
 absl::Status Merger::finish(size_t source, CommitTs final_ts) {
@@ -80,6 +108,7 @@ absl::Status Merger::finish(size_t source, CommitTs final_ts) {
   if (!from.queue.empty() && final_ts < from.queue.back().commit_ts)
     return absl::DataLossError(fmt::format("pump {} ended at {}, below commit ts {} that it had sent", from.name,
                                            final_ts, from.queue.back().commit_ts));
+  SLUICE_RETURN_IF_ERROR(check_announced(from, "ended at", final_ts.value, false));
   from.finished = true;
   from.final_ts = final_ts.value;
   return absl::OkStatus();
@@ -117,6 +146,7 @@ absl::StatusOr<std::optional<PulledTransaction>> Merger::pop_from(Tree& tree) {
   for (;;) {
     const uint64_t key = settle(tree);
     if (is_pending(key)) {
+      if (const std::optional<size_t> copy = copy_of_announced(tree.winner())) return take_front(*copy);
       if (key != kExhausted)
         resolved_ = std::max(resolved_, ResolvedTs(key >> 1));
       else
@@ -126,20 +156,33 @@ absl::StatusOr<std::optional<PulledTransaction>> Merger::pop_from(Tree& tree) {
     const uint32_t winner = tree.winner();
     Source& source = sources_[winner];
     SLUICE_RETURN_IF_ERROR(check_order(source, source.queue.front()));
-    PulledTransaction next = std::move(source.queue.front());
-    source.queue.pop_front();
-    source.popped_bytes += next.wire_bytes;
+    const bool is_copy = source.queue.front().commit_ts == last_commit_;
+    PulledTransaction next = take_front(winner);
     tree.replace(key_of(source));
-    if (next.commit_ts == last_commit_) {
-      ++duplicates_;
-      continue;
-    }
-    last_start_ = next.start_ts;
-    last_commit_ = next.commit_ts;
-    last_source_ = winner;
-    resolved_ = ResolvedTs(next.commit_ts.value);
-    return next;
+    if (!is_copy) return next;
+    ++duplicates_;
   }
+}
+
+PulledTransaction Merger::take_front(size_t source) {
+  Source& from = sources_[source];
+  PulledTransaction next = std::move(from.queue.front());
+  from.queue.pop_front();
+  from.popped_bytes += next.wire_bytes;
+  last_start_ = next.start_ts;
+  last_commit_ = next.commit_ts;
+  last_source_ = source;
+  resolved_ = std::max(resolved_, ResolvedTs(next.commit_ts.value));
+  return next;
+}
+
+// Everything to come is at or above what the winner has announced: another source's copy of it needn't wait for the
+// winner's, which may need the memory that the copy takes. The copy's key in the tree is a lower bound from then on.
+std::optional<size_t> Merger::copy_of_announced(size_t winner) const {
+  if (winner >= sources_.size() || sources_[winner].announced == 0) return std::nullopt;
+  for (size_t s = 0; s < sources_.size(); ++s)
+    if (!sources_[s].queue.empty() && sources_[s].queue.front().commit_ts.value == sources_[winner].announced) return s;
+  return std::nullopt;
 }
 
 absl::StatusOr<std::optional<PulledTransaction>> Merger::pop() {
@@ -150,7 +193,10 @@ std::optional<MergeBlocker> Merger::blocker() const {
   const auto [winner, key] =
       std::visit([](const auto& tree) { return std::pair(tree.winner(), tree.winner_key()); }, tree_);
   if (!is_pending(key) || key == kExhausted) return std::nullopt;
-  MergeBlocker blocker{.source = winner, .resolved = ResolvedTs(key >> 1), .wanted = std::nullopt};
+  const Source& held_by = sources_[winner];
+  MergeBlocker blocker{
+      .source = winner, .resolved = ResolvedTs(held_by.bound), .announced = std::nullopt, .wanted = std::nullopt};
+  if (held_by.announced != 0) blocker.announced = CommitTs(held_by.announced);
   for (const Source& source : sources_) {
     if (source.queue.empty()) continue;
     const CommitTs ts = source.queue.front().commit_ts;

@@ -1,11 +1,13 @@
 // Merges the commit orders of several pumps into the one global commit order.
-// A source is ready (its next transaction is here), pending (all that is known is that nothing at or below its resolved
-// ts comes any more) or exhausted. The smallest commit ts is emitted once no pending source could still send a smaller
-// one.
+// A source is ready (its next transaction is here), announced (its next transaction's commit ts is known, its body is
+// still to come), pending (all that is known is that nothing at or below its resolved ts comes any more) or exhausted.
+// The smallest commit ts is emitted once no other source could still send a smaller one: a body that takes long holds
+// up nothing that commits before it.
 // Contract: commit ts are emitted strictly ascending and independent of arrival order (INV-6); one transaction that two
 //           pumps hold (same start ts and commit ts) is emitted once.
 // Threads:  none of its own, no locks: a pure state machine for one thread.
-// Errors:   DATA_LOSS when a source goes back, sends after its end, or when two transactions share a commit ts.
+// Errors:   DATA_LOSS when a source goes back, doesn't send what it announced, sends after its end, or when two
+//           transactions share a commit ts.
 // Limits:   kSourcesMax sources; timestamps below 2^62.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -29,10 +32,11 @@ namespace sluice::drainer::merge {
 inline constexpr size_t kSourcesMax = 256;
 
 // Why nothing can be emitted: this source is pending at `resolved`, and `wanted` (a transaction of another source) is
-// above.
+// above. When it has announced its next transaction, that one is the very next of the global order.
 struct MergeBlocker {
   size_t source = 0;
   ResolvedTs resolved;
+  std::optional<CommitTs> announced{};
   std::optional<CommitTs> wanted;
 };
 
@@ -43,6 +47,8 @@ class Merger {
 
   // The next transaction of a source.
   [[nodiscard]] absl::Status push(size_t source, PulledTransaction transaction);
+  // The source's next transaction commits at `ts`; it is pushed next. Saying it again changes nothing.
+  [[nodiscard]] absl::Status announce(size_t source, CommitTs ts);
   // Nothing at or below `ts` comes from the source any more. A ts below an earlier one says nothing new.
   [[nodiscard]] absl::Status resolve(size_t source, ResolvedTs ts);
   // Nothing comes from the source any more; its last commit ts was at most `final_ts`.
@@ -56,9 +62,9 @@ class Merger {
   // As of the last pop(), which gave nothing: who is waited for. Nothing when all sources are exhausted.
   [[nodiscard]] std::optional<MergeBlocker> blocker() const;
   [[nodiscard]] bool exhausted() const;
-  // The source is pending and could still send something at or below `ts`.
+  // The source is pending or announced and could still send something at or below `ts`.
   [[nodiscard]] bool may_send(size_t source, CommitTs ts) const;
-  // Wire bytes of what pop() has taken from the source in all, collapsed duplicates included.
+  // Memory of what pop() has taken from the source in all, collapsed duplicates included.
   [[nodiscard]] uint64_t popped_bytes(size_t source) const { return sources_[source].popped_bytes; }
   // The last commit ts that the source gave, 0 when none did, and up to where nothing else comes from it.
   [[nodiscard]] CommitTs last_of(size_t source) const { return CommitTs(sources_[source].last); }
@@ -70,14 +76,19 @@ class Merger {
   struct Source {
     std::string name;
     std::deque<PulledTransaction> queue;
-    uint64_t bound = 0;  // everything still to come is above: max(last commit ts, resolved ts)
-    uint64_t last = 0;   // commit ts
+    uint64_t bound = 0;      // everything still to come is above: max(last commit ts, resolved ts, announced - 1)
+    uint64_t last = 0;       // commit ts
+    uint64_t announced = 0;  // commit ts of the next one, 0 when it isn't known
     bool finished = false;
     uint64_t final_ts = 0;
     uint64_t popped_bytes = 0;
   };
 
+  [[nodiscard]] static absl::Status check_announced(const Source& source, std::string_view what, uint64_t ts,
+                                                    bool allowed);
   [[nodiscard]] uint64_t key_of(const Source& source) const;
+  [[nodiscard]] PulledTransaction take_front(size_t source);
+  [[nodiscard]] std::optional<size_t> copy_of_announced(size_t winner) const;
   // The winner with an up-to-date key; keys only grow, so what lies in the tree is a lower bound until then.
   template <class Tree>
   [[nodiscard]] uint64_t settle(Tree& tree);
