@@ -22,18 +22,9 @@
 #include "base/record.h"
 #include "storage/durable_run.h"
 #include "storage/log_options.h"
+#include "storage/prewrite_cursor.h"
 
 namespace sluice::storage {
-
-// How far one prewrite was read, so that a large one can be read piece by piece. `next` is set by who begins, to where
-// its first record lies; the rest is the reader's.
-struct PrewriteCursor {
-  LogPosition next;
-  RecordHeader first{};  // once begun
-  uint32_t have = 0;     // of first.whole_bytes
-  bool begun = false;
-  bool done = false;
-};
 
 class Disk;  // storage/disk.h: open_disk() for io_uring or pwritev2; storage/simulated_disk.h for tests
 

@@ -24,7 +24,7 @@
 #include "base/record.h"
 #include "storage/batch_format.h"
 #include "storage/disk.h"
-#include "storage/log.h"
+#include "storage/prewrite_cursor.h"
 #include "storage/segment_directory.h"
 
 namespace sluice::storage {
