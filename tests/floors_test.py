@@ -22,7 +22,7 @@ ANGLED = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.M)
 BARE_TARGET = re.compile(r"^\s*add_(?:library|executable)\s*\(\s*(\S+)", re.M)
 # Third-party header -> the files, or folders, that may name it.
 ADAPTERS = {
-    "mysql.h": ("drainer/sinks/mysql/mysql_connection.cc",),
+    "mysql.h": ("drainer/sinks/mysql/mysql_connection.cc", "bench/"),
     "mysqld_error.h": ("drainer/sinks/mysql/",),
     "errmsg.h": ("drainer/sinks/mysql/",),
     "liburing.h": ("storage/", "bench/ceilings/"),
