@@ -5,6 +5,7 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 
@@ -12,7 +13,9 @@ from harness import BIN, KILLS, SEED, free_port, main, wait_until
 
 import unittest
 
+from cluster.altering_proxy import AlteringProxy
 from cluster.mariadb import MariaDb
+from cluster.native import WRITER, Peer
 from cluster.nodes import Node
 from cluster.program import Program
 
@@ -97,7 +100,7 @@ class LoadgenTest(unittest.TestCase):
         self.assertEqual(mixed["visible_us"]["count"], mixed["commits"])
         self.loadgen("verify", "--seed", SEED)
 
-    def drain_to_mariadb(self, history, until):
+    def begin_drain(self, history, until):
         mariadb = MariaDb(self.folder)
         self.writes += [mariadb.program]
         mariadb.start()
@@ -107,8 +110,18 @@ class LoadgenTest(unittest.TestCase):
             ",".join(pump.address for pump in self.pumps), "--schema-history", history, "--dest-db-type", "mysql", "--to-host",
             "127.0.0.1", "--to-port", mariadb.port, "--to-user", mariadb.user, "--until", until], self.folder / "drainer.log")
         self.writes.append(drainer.start())
-        self.assertEqual(drainer.wait(120), 0, drainer.tail())
-        return mariadb
+        return mariadb, drainer
+
+    def assert_equals_model(self, mariadb, model, tables):
+        """Row by row; their number."""
+        expected = [line.split("\t") for line in model.read_text().splitlines()]
+        expected.sort(key=lambda row: (row[0], int(row[1])))
+        got = [row for table in range(1, tables + 1)
+               for row in mariadb.query(f"select 'sbtest{table}', id, k, c, pad from sbtest.sbtest{table} order by id")]
+        self.assertEqual(len(got), len(expected))
+        for one, wanted in zip(got, expected):
+            self.assertEqual(one, wanted)
+        return len(got)
 
     def test_tidb_payloads_drained_into_mariadb_end_as_the_model_says(self):
         self.start_pumps(2)
@@ -116,14 +129,90 @@ class LoadgenTest(unittest.TestCase):
         written, _ = self.loadgen("write", "--seed", SEED, "--transactions", 600, "--connections", 3, "--rows", 5, "--rollback-share", 0.1,
                                   "--format", "tidb", "--schema-history", history, "--model", model)
         self.assertGreater(written["rollbacks"], 0)
-        mariadb = self.drain_to_mariadb(history, written["last_commit_ts"])
-        expected = [line.split("\t") for line in model.read_text().splitlines()]
-        self.assertGreater(len(expected), 1000)
-        got = [row for table in (1, 2, 3)
-               for row in mariadb.query(f"select 'sbtest{table}', id, k, c, pad from sbtest.sbtest{table} order by id")]
-        self.assertEqual(len(got), len(expected))
-        for one, wanted in zip(got, expected):
-            self.assertEqual(one, wanted)
+        mariadb, drainer = self.begin_drain(history, written["last_commit_ts"])
+        self.assertEqual(drainer.wait(120), 0, drainer.tail())
+        self.assertGreater(self.assert_equals_model(mariadb, model, tables=3), 1000)
+
+    def test_what_a_pull_lost_repeated_reordered_or_altered_is_found(self):
+        self.start_pumps(1)
+        self.loadgen("write", "--seed", SEED, "--transactions", 200, "--payload-bytes", 200, "--connections", 1, "--in-flight", 1)
+        victim = random.Random(SEED).randrange(20, 180)
+        held = []
+
+        def swap_payloads(at, transaction):
+            # The next one's payload first, each under the other's commit ts: these ascend all the same.
+            if at == victim:
+                held.append(transaction)
+                return []
+            return [transaction.with_commit_of(held[0]), held.pop().with_commit_of(transaction)] if held else [transaction]
+
+        def swap_transactions(at, transaction):
+            if at == victim:
+                held.append(transaction)
+                return []
+            return [transaction, held.pop()] if held else [transaction]
+
+        planted = {
+            "nothing": (lambda at, one: [one], set()),
+            "lost": (lambda at, one: [] if at == victim else [one], {"lost"}),
+            "repeated": (lambda at, one: [one, one] if at == victim else [one], {"repeated"}),
+            "reordered": (swap_transactions, {"reordered"}),
+            "payloads reordered": (swap_payloads, {"reordered"}),
+            "altered": (lambda at, one: [one.with_byte_flipped(150)] if at == victim else [one], {"altered"}),
+            "own header altered": (lambda at, one: [one.with_byte_flipped(30)] if at == victim else [one], {"altered"}),
+        }
+        for name, (alter, found) in planted.items():
+            with self.subTest(name):
+                proxy = AlteringProxy(self.pumps[0].port, alter)
+                self.addCleanup(proxy.close)
+                done = subprocess.run([str(a) for a in (BIN / "loadgen", "verify", "--pumps", proxy.address, "--seed", SEED, "--json",
+                                                        "--give-up-after", 10)],
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+                self.assertGreater(proxy.passed, 200, done.stderr)
+                verified = json.loads(done.stdout)
+                self.assertEqual((done.returncode, verified["ok"]), (1, False) if found else (0, True), done.stdout + done.stderr)
+                self.assertLessEqual(found, set(verified["fault_counts"]), verified)
+
+    def test_sizes_hot_rows_and_open_transactions_end_as_the_model_says(self):
+        self.start_pumps(2)
+        history, model, journal = self.folder / "history.json", self.folder / "model.tsv", self.folder / "journal.tsv"
+        day = self.folder / "day.txt"
+        day.write_text("quiet 0.5 50\npeak 1 100..600\nbatch once 1000 3000\nnothing 0.3 0\nquiet 0.5 100\n")
+        written, _ = self.loadgen("write", "--seed", SEED, "--workload", day, "--connections", 2, "--rows", 40, "--rows-spread", "log",
+                                  "--hot-rows", 3, "--hot-share", 0.3, "--rollback-share", 0.1, "--open-share", 0.02, "--format", "tidb",
+                                  "--schema-history", history, "--model", model, "--journal", journal)
+        entries = [line.split("\t") for line in journal.read_text().splitlines()]
+        still_open = [(int(worker), int(start)) for worker, kind, _, start, _, _ in entries if kind == "open"]
+        self.assertEqual(len(still_open), written["open"])
+        self.assertGreater(len(still_open), 0, "no open transactions: take a larger share")
+        self.assertEqual(len(entries), written["transactions"])
+
+        mariadb, drainer = self.begin_drain(history, written["last_commit_ts"])
+        first_open = min(start for _, start in still_open)
+        before = [int(commit) for _, kind, _, _, commit, _ in entries if kind == "transaction" and int(commit) < first_open]
+        if before:  # what lies below the first open one goes downstream all the same
+            wait_until(lambda: int(mariadb.query("select count(*) from sbtest.sbtest1")[0][0]) +
+                       int(mariadb.query("select count(*) from sbtest.sbtest2")[0][0]) > 0, 60, "what was before the first open one")
+        self.assertTrue(drainer.running(), drainer.tail())  # it waits: nobody knows whether they will commit
+        for worker, start in still_open:
+            self.roll_back(self.pumps[(worker - 1) % 2], start)
+        self.assertEqual(drainer.wait(120), 0, drainer.tail())
+        rows = self.assert_equals_model(mariadb, model, tables=2)
+        self.assertGreater(rows, 3000, "the huge one is there")
+
+    def roll_back(self, pump, start):
+        with Peer(pump.port, WRITER) as peer:
+            head = struct.pack("<BBHIQ", 3, 0, 0, 0, start)
+            self.assertEqual(peer.write((head, head)), ("ack",))
+
+    def test_a_transaction_above_32_mib_is_no_limit_of_ours(self):
+        self.start_pumps(1)
+        day = self.folder / "day.txt"
+        day.write_text("few 0.2 20\nhuge once 70000000 1\nfew 0.2 20\n")
+        written, _ = self.loadgen("write", "--seed", SEED, "--workload", day, "--payload-bytes", 100)
+        self.assertGreater(written["payload_bytes"], 70_000_000)
+        verified, _ = self.loadgen("verify", "--seed", SEED)
+        self.assertGreater(verified["payload_bytes"], 70_000_000)
 
     def test_large_transactions_travel_in_parts(self):
         self.start_pumps(1)
@@ -187,9 +276,14 @@ class LoadgenTest(unittest.TestCase):
                                 (["wirte"], "there is no command"),
                                 (["write", "--pumps", "127.0.0.1:1", "--payload-bytes", "12"], "48"),
                                 (["write", "--pumps", "127.0.0.1:1", "--format", "avro"], "native"),
+                                (["write", "--pumps", "127.0.0.1:1", "--payload-bytes", 1 << 31], "2147483647"),
+                                (["write", "--pumps", "127.0.0.1:1", "--hot-rows", 3], "of --format tidb only"),
+                                (["write", "--pumps", "127.0.0.1:1", "--workload", "/nowhere"], "cannot read /nowhere"),
+                                (["write", "--pumps", "127.0.0.1:1", "--workload", __file__], "line 2 isn't understood"),
+                                (["write", "--pumps", "127.0.0.1:1", "--workload", "/nowhere", "--rate", 5], "leave out --rate"),
                                 (["write", "--pumps", "127.0.0.1:1,127.0.0.1:2", "--connections", "1"], "give at least 2"),
                                 ([], "a command is missing")]:
-            done = subprocess.run([BIN / "loadgen", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+            done = subprocess.run([str(a) for a in (BIN / "loadgen", *arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(told, done.stderr)
 

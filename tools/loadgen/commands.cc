@@ -25,12 +25,6 @@ using Seconds = std::chrono::duration<double>;
 
 std::atomic<bool> stop_requested{false};
 
-constexpr double kSecondsDefault = 10;
-constexpr uint64_t kInFlightDefault = 256;
-// An open loop is held back by nothing but memory: its latency counts from the intended time anyway.
-constexpr uint64_t kInFlightOpenLoop = 1u << 17;
-constexpr uint64_t kInFlightMax = 1u << 18;  // what an oracle gives at once
-
 std::chrono::milliseconds to_ms(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
@@ -58,6 +52,7 @@ WriteOptions write_options(const Settings& s) {
           .open_share = s.open_share,
           .transactions = s.transactions,
           .rate = s.rate,
+          .workload = s.workload.empty() ? nullptr : &s.workload,
           .give_up_after = to_ms(s.give_up_after_s)};
 }
 
@@ -94,18 +89,39 @@ absl::Status write_file(const std::string& path, std::string_view text) {
 }
 
 // One row a line: table, id, k, c, pad.
-absl::Status write_model(const std::string& path, const SysbenchTables& tables, const std::vector<uint64_t>& commits) {
+absl::Status write_model(const std::string& path, const SysbenchTables& tables, const std::vector<uint64_t>& commits,
+                         const std::vector<HugeTransaction>& huge) {
   std::string text;
   for (size_t worker = 0; worker < commits.size(); ++worker)
-    tables.for_each_row(static_cast<uint16_t>(worker), commits[worker], [&](const SysbenchRow& row) {
+    tables.for_each_row(static_cast<uint16_t>(worker), commits[worker], huge, [&](const SysbenchRow& row) {
       text += fmt::format("sbtest{}\t{}\t{}\t{}\t{}\n", worker + 1, row.id, row.k, row.c, row.pad);
     });
   return write_file(path, text);
 }
 
+absl::Status write_journal(const std::string& path, const std::vector<std::vector<JournalEntry>>& journals) {
+  std::string text;
+  for (size_t worker = 0; worker < journals.size(); ++worker)
+    for (const JournalEntry& entry : journals[worker])
+      text += fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", worker + 1, to_string(entry.kind), entry.sequence, entry.start,
+                          entry.commit, entry.end_sent.time_since_epoch().count());
+  return write_file(path, text);
+}
+
+SysbenchShape shape_of(const Settings& s) {
+  return {.rows_max = static_cast<uint32_t>(s.rows),
+          .spread = s.rows_spread == "log"       ? RowsSpread::log
+                    : s.rows_spread == "uniform" ? RowsSpread::uniform
+                                                 : RowsSpread::fixed,
+          .hot_rows = static_cast<uint32_t>(s.hot_rows),
+          .hot_share = s.hot_share,
+          .inserts_only = s.inserts_only};
+}
+
 absl::Status run_write(const Settings& s) {
   WriteOptions options = write_options(s);
-  const SysbenchTables tables(s.seed, static_cast<uint32_t>(s.rows));
+  options.keeps_journal = !s.journal.empty();
+  const SysbenchTables tables(s.seed, shape_of(s));
   if (s.format == "tidb") {
     options.tables = &tables;
     SLUICE_RETURN_IF_ERROR(write_file(s.schema_history, SysbenchTables::schema_history()));
@@ -120,7 +136,8 @@ absl::Status run_write(const Settings& s) {
   else
     fmt::print("{}", write_text(options, team.run(), look));
   if (!status.ok()) return annotate(status, "the write failed, and verify will say so");
-  if (!s.model.empty()) return write_model(s.model, tables, team.commits_by_worker());
+  if (!s.journal.empty()) SLUICE_RETURN_IF_ERROR(write_journal(s.journal, team.journals_by_worker()));
+  if (!s.model.empty()) return write_model(s.model, tables, team.commits_by_worker(), team.huge());
   return status;
 }
 
@@ -203,15 +220,16 @@ absl::Status run_verify(const Settings& s) {
   return absl::OkStatus();
 }
 
-void print_pulled(const Settings& s, const PullTotals& totals, double seconds) {
+void print_pulled(const Settings& s, const PullTotals& totals, Seconds took, Seconds span) {
+  const double seconds = took.count();
   const auto transactions = static_cast<double>(totals.transactions.load());
   const auto bytes = static_cast<double>(totals.bytes.load());
   if (s.json)
     fmt::print(
         "{{\"command\":\"pull\",\"transactions\":{},\"bytes\":{},\"seconds\":{:.6f},\"transactions_per_second\":{:.1f},"
-        "\"mb_per_second\":{:.3f},\"reconnects\":{}}}\n",
+        "\"mb_per_second\":{:.3f},\"span_seconds\":{:.6f},\"reconnects\":{}}}\n",
         totals.transactions.load(), totals.bytes.load(), seconds, transactions / seconds, bytes / 1e6 / seconds,
-        totals.reconnects.load());
+        span.count(), totals.reconnects.load());
   else
     fmt::print("{} transactions, {:.1f} MB in {:.2f} s: {:.0f} transactions/s, {:.1f} MB/s; {} reconnects\n",
                totals.transactions.load(), bytes / 1e6, seconds, transactions / seconds, bytes / 1e6 / seconds,
@@ -225,7 +243,14 @@ absl::Status run_pull_command(const Settings& s) {
   }
   PullTotals totals;
   std::optional<std::string> gap;
-  const PullCallbacks callbacks{.on_transaction = [](size_t, CommitTs, StartTs, ByteSpan) {},
+  // From the first to the last transaction: what a puller that waits for a writer is asked about.
+  std::optional<TimePoint> first;
+  TimePoint last;
+  const PullCallbacks callbacks{.on_transaction =
+                                    [&](size_t, CommitTs, StartTs, ByteSpan) {
+                                      last = std::chrono::steady_clock::now();
+                                      if (!first) first = last;
+                                    },
                                 .on_resolved = [](size_t, ResolvedTs) {},
                                 .on_gap = [&](size_t, const std::string& text) { gap = text; }};
   const TimePoint begin = std::chrono::steady_clock::now();
@@ -235,7 +260,7 @@ absl::Status run_pull_command(const Settings& s) {
   });
   end_progress();
   SLUICE_RETURN_IF_ERROR(pulled);
-  print_pulled(s, totals, Seconds(std::chrono::steady_clock::now() - begin).count());
+  print_pulled(s, totals, std::chrono::steady_clock::now() - begin, first ? last - *first : Seconds());
   if (gap) return absl::DataLossError("a pump reports a gap: " + *gap);
   return absl::OkStatus();
 }
@@ -304,128 +329,6 @@ absl::Status run_mixed(const Settings& s) {
   return status;
 }
 
-std::vector<Option> common_options(Settings& s) {
-  return {
-      {.key = "", .flag = "pumps", .field = &s.pumps, .help = "HOST:PORT of each pump, comma-separated"},
-      {.key = "",
-       .flag = "oracle",
-       .field = &s.oracle,
-       .help = "HOST:PORT that timestamps come from; empty: the first pump"},
-      {.key = "", .flag = "cluster-id", .field = &s.cluster_id, .help = "refuse pumps of another cluster; 0: any"},
-      {.key = "",
-       .flag = "give-up-after",
-       .field = &s.give_up_after_s,
-       .help = "of a pump that makes no progress; 0: never",
-       .unit = "s",
-       .min = 0,
-       .max = 86400},
-      {.key = "", .flag = "json", .field = &s.json, .help = "print the result as JSON"},
-      {.key = "",
-       .flag = "log-level",
-       .field = &s.log_level,
-       .help = "what is logged",
-       .choices = {"debug", "info", "warn", "error"},
-       .short_flag = "L"},
-  };
-}
-
-void add_pull_options(Settings& s, std::vector<Option>& options) {
-  options.push_back(
-      {.key = "", .flag = "after", .field = &s.after, .help = "start above this commit ts; 0: from the oldest"});
-  options.push_back(
-      {.key = "", .flag = "until", .field = &s.until, .help = "end when this ts is resolved; 0: the oracle's present"});
-}
-
-void add_connection_options(Settings& s, std::vector<Option>& options) {
-  options.push_back({.key = "",
-                     .flag = "connections",
-                     .field = &s.connections,
-                     .help = "over all pumps, each a worker of its own; 0: one a pump",
-                     .min = 0,
-                     .max = 4096});
-  options.push_back({.key = "",
-                     .flag = "threads",
-                     .field = &s.threads,
-                     .help = "with an event loop each; 0: one a connection, two at most",
-                     .min = 0,
-                     .max = 64});
-  options.push_back(
-      {.key = "",
-       .flag = "in-flight",
-       .field = &s.in_flight,
-       .help = "transactions a connection that are begun and not settled; 0: 256, with --rate as many as it takes",
-       .min = 0,
-       .max = static_cast<double>(kInFlightMax)});
-  options.push_back({.key = "",
-                     .flag = "rate",
-                     .field = &s.rate,
-                     .help = "begin this many transactions a second over all connections, whatever is acked (open "
-                             "loop); 0: as fast as acked",
-                     .unit = "1/s",
-                     .min = 0,
-                     .max = 1e8});
-  options.push_back(
-      {.key = "", .flag = "protocol", .field = &s.protocol, .help = "how to write", .choices = {"native", "grpc"}});
-}
-
-void add_transaction_options(Settings& s, std::vector<Option>& options) {
-  options.push_back({.key = "",
-                     .flag = "transactions",
-                     .field = &s.transactions,
-                     .help = "to begin over all connections; 0: see --seconds"});
-  options.push_back({.key = "",
-                     .flag = "payload-bytes",
-                     .field = &s.payload_bytes,
-                     .help = "of each prewrite",
-                     .unit = "bytes",
-                     .min = kPayloadHeaderBytes,
-                     .max = kPayloadBytesMax});
-  options.push_back({.key = "",
-                     .flag = "rows",
-                     .field = &s.rows,
-                     .help = "of each transaction, with --format tidb",
-                     .min = 1,
-                     .max = static_cast<double>(SysbenchTables::kRowsMax)});
-  options.push_back({.key = "",
-                     .flag = "rollback-share",
-                     .field = &s.rollback_share,
-                     .help = "of transactions that are rolled back",
-                     .min = 0,
-                     .max = 1});
-  options.push_back({.key = "",
-                     .flag = "open-share",
-                     .field = &s.open_share,
-                     .help = "of transactions that are never ended; they hold the pump's resolved ts, and so verify, "
-                             "until it aborts them",
-                     .min = 0,
-                     .max = 1});
-  options.push_back(
-      {.key = "", .flag = "format", .field = &s.format, .help = "of payloads", .choices = {"native", "tidb"}});
-  options.push_back({.key = "",
-                     .flag = "schema-history",
-                     .field = &s.schema_history,
-                     .help = "with --format tidb: the file to write the tables' DDL history to, for a drainer; beside "
-                             "it FILE.sql makes the tables downstream"});
-  options.push_back(
-      {.key = "",
-       .flag = "model",
-       .field = &s.model,
-       .help =
-           "with --format tidb: the file to write what the tables must end as to; a row a line: table, id, k, c, pad"});
-}
-
-absl::Status check_tables(const Settings& s) {
-  if (s.command != "write") return absl::InvalidArgumentError("--format tidb is of loadgen write only");
-  if (s.schema_history.empty())
-    return absl::InvalidArgumentError(
-        "--format tidb needs --schema-history FILE, to be written: what a drainer takes with the same option");
-  if (std::max<uint64_t>(s.connections, s.pumps.size()) > SysbenchTables::kTablesMax)
-    return absl::InvalidArgumentError(
-        fmt::format("--format tidb has {} tables, one a connection: give at most so many --connections",
-                    SysbenchTables::kTablesMax));
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 void request_stop() {
@@ -440,56 +343,6 @@ std::span<const Command> commands() {
       {"mixed", "Writes and pulls at once, verifies, and measures how long a commit takes to be served.", run_mixed},
   };
   return kCommands;
-}
-
-OptionTable option_table(const Command& command, Settings& s) {
-  OptionTable table;
-  table.program = fmt::format("loadgen {}", command.name);
-  table.summary = command.summary;
-  table.has_config_file = false;
-  table.options = common_options(s);
-  const bool writes = command.name == "write" || command.name == "mixed";
-  if (command.name != "pull")
-    table.options.push_back(
-        {.key = "", .flag = "seed", .field = &s.seed, .help = "decides every byte; verify needs the same"});
-  if (command.name != "verify")
-    table.options.push_back({.key = "",
-                             .flag = "seconds",
-                             .field = &s.seconds,
-                             .help = writes ? "begin transactions for this long; 0: see --transactions"
-                                            : "pull for this long; 0: until all that is committed now has been served",
-                             .unit = "s",
-                             .min = 0,
-                             .max = 1e6});
-  if (!writes) add_pull_options(s, table.options);
-  if (writes) {
-    add_connection_options(s, table.options);
-    add_transaction_options(s, table.options);
-  }
-  return table;
-}
-
-absl::Status check(Settings& s) {
-  if (s.pumps.empty()) return absl::InvalidArgumentError("--pumps is missing: HOST:PORT of each pump, comma-separated");
-  if (s.protocol == "grpc")
-    return absl::InvalidArgumentError("--protocol grpc is not supported yet; use --protocol native");
-  if (s.format == "tidb") SLUICE_RETURN_IF_ERROR(check_tables(s));
-  if (s.format != "tidb" && !(s.schema_history.empty() && s.model.empty()))
-    return absl::InvalidArgumentError("--schema-history and --model are of --format tidb only");
-  if (s.rollback_share + s.open_share > 1)
-    return absl::InvalidArgumentError(
-        fmt::format("--rollback-share {} and --open-share {} are more than all transactions together", s.rollback_share,
-                    s.open_share));
-  if (s.connections == 0) s.connections = s.pumps.size();
-  if (s.connections < s.pumps.size())
-    return absl::InvalidArgumentError(
-        fmt::format("--connections {} leaves {} of {} pumps without one: give at least {}", s.connections,
-                    s.pumps.size() - s.connections, s.pumps.size(), s.pumps.size()));
-  if (s.threads == 0) s.threads = std::min<uint64_t>(s.connections, 2);
-  if (s.in_flight == 0) s.in_flight = s.rate > 0 ? kInFlightOpenLoop : kInFlightDefault;
-  if ((s.command == "write" || s.command == "mixed") && s.seconds <= 0 && s.transactions == 0)
-    s.seconds = kSecondsDefault;
-  return absl::OkStatus();
 }
 
 }  // namespace sluice::loadgen

@@ -62,6 +62,20 @@ bool known(PayloadKind kind) {
 
 }  // namespace
 
+std::string_view to_string(PayloadKind kind) {
+  switch (kind) {
+    case PayloadKind::transaction:
+      return "transaction";
+    case PayloadKind::rolled_back:
+      return "rolled-back";
+    case PayloadKind::open:
+      return "open";
+    case PayloadKind::summary:
+      return "summary";
+  }
+  return "unknown";
+}
+
 uint64_t fold_transaction(uint64_t sequence, StartTs start, CommitTs commit) {
   return mix(mix(mix(sequence) ^ start.value) ^ commit.value);
 }

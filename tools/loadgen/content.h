@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <absl/status/statusor.h>
 
 #include "base/bytes.h"
+#include "base/record.h"
 #include "base/tso.h"
 
 namespace sluice::loadgen {
@@ -20,8 +22,10 @@ enum class PayloadKind : uint8_t {
   summary = 4,      // a worker's last: how much it wrote; its body is a Summary
 };
 
+[[nodiscard]] std::string_view to_string(PayloadKind kind);
+
 inline constexpr uint32_t kPayloadHeaderBytes = 48;
-inline constexpr uint32_t kPayloadBytesMax = 32u << 20;
+inline constexpr uint32_t kPayloadBytesMax = kTransactionBytesMax;
 inline constexpr uint32_t kSummaryBytes = 48;
 
 struct PayloadHeader {

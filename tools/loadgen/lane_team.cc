@@ -47,9 +47,11 @@ absl::Status LaneTeam::start() {
                      .transactions = options_.transactions / options_.connections +
                                      (i < options_.transactions % options_.connections ? 1 : 0),
                      .rate = options_.rate / options_.connections,
+                     .workload = options_.workload,
                      .give_up_after = options_.give_up_after,
                      .tables = options_.tables,
-                     .commit_times = options_.commit_times};
+                     .commit_times = options_.commit_times,
+                     .keeps_journal = options_.keeps_journal};
     lanes_.push_back(
         std::make_unique<WriteLane>(lane, content_, *loops_[i % loops_.size()],
                                     [this, pump = lane.pump](const absl::Status& status) { on_done(pump, status); }));
@@ -85,6 +87,21 @@ std::vector<uint64_t> LaneTeam::commits_by_worker() {
   for (size_t i = 0; i < lanes_.size(); ++i)
     loops_[i % loops_.size()]->run_and_wait([&] { commits.push_back(lanes_[i]->totals().commits); });
   return commits;
+}
+
+std::vector<std::vector<JournalEntry>> LaneTeam::journals_by_worker() {
+  std::vector<std::vector<JournalEntry>> journals;
+  for (size_t i = 0; i < lanes_.size(); ++i)
+    loops_[i % loops_.size()]->run_and_wait([&] { journals.push_back(lanes_[i]->journal()); });
+  return journals;
+}
+
+std::vector<HugeTransaction> LaneTeam::huge() {
+  std::vector<HugeTransaction> all;
+  for (size_t i = 0; i < lanes_.size(); ++i)
+    loops_[i % loops_.size()]->run_and_wait(
+        [&] { all.insert(all.end(), lanes_[i]->huge().begin(), lanes_[i]->huge().end()); });
+  return all;
 }
 
 LaneTeam::Look LaneTeam::look() {

@@ -29,11 +29,13 @@ struct WriteOptions {
   uint32_t payload_bytes = 1024;
   double rollback_share = 0;
   double open_share = 0;
-  uint64_t transactions = 0;  // of all lanes; 0: until stopped
-  double rate = 0;            // of all lanes, a second; 0: as fast as acked
+  uint64_t transactions = 0;           // of all lanes; 0: until stopped
+  double rate = 0;                     // of all lanes, a second; 0: as fast as acked
+  const Workload* workload = nullptr;  // as in LaneOptions; outlives the team
   std::chrono::milliseconds give_up_after{60'000};
   const SysbenchTables* tables = nullptr;  // as in LaneOptions; outlive the team
   CommitTimes* commit_times = nullptr;     // noted when set; outlives the team
+  bool keeps_journal = false;
 };
 
 // One timestamp of a pump's oracle; `run` of a write, or what a puller must reach.
@@ -61,6 +63,8 @@ class LaneTeam {
   [[nodiscard]] uint64_t run() const { return run_; }
   // Of each worker, when the team has ended.
   [[nodiscard]] std::vector<uint64_t> commits_by_worker();
+  [[nodiscard]] std::vector<std::vector<JournalEntry>> journals_by_worker();
+  [[nodiscard]] std::vector<HugeTransaction> huge();
 
  private:
   void on_done(const std::string& pump, const absl::Status& status);

@@ -39,7 +39,7 @@ int fail(const absl::Status& status) {
 int run(const Command& command, std::span<char* const> arguments) {
   Settings settings;
   settings.command = command.name;
-  const OptionTable table = option_table(command, settings);
+  const OptionTable table = option_table(command.name, command.summary, settings);
   const auto parsed = parse_options(table, arguments);
   if (!parsed.ok()) return fail(parsed.status());
   if (parsed->exit_now) {

@@ -1,5 +1,8 @@
 #include "tools/loadgen/sysbench_tables.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "net/tidb/binlog.pb.h"
@@ -96,31 +99,100 @@ SysbenchRow SysbenchTables::row(uint16_t worker, int64_t id, uint32_t version) c
   return {.id = id, .k = static_cast<int64_t>(from % 1'000'000), .c = groups(from, 10), .pad = groups(from + 10, 5)};
 }
 
-void SysbenchTables::make(uint16_t worker, PayloadKind kind, uint64_t sequence, StartTs start, std::string& to) const {
+SysbenchRow SysbenchTables::hot_row(uint16_t worker, uint32_t hot, uint64_t sequence) const {
+  const uint64_t from = mix(mix(mix(seed_ ^ worker) ^ ~uint64_t{hot}) ^ sequence);
+  return {.id = kHotIds + hot,
+          .k = static_cast<int64_t>(from % 1'000'000),
+          .c = groups(from, 10),
+          .pad = groups(from + 10, 5)};
+}
+
+uint32_t SysbenchTables::rows_of(uint16_t worker, uint64_t sequence) const {
+  const uint64_t random = mix(mix(seed_ ^ worker) + sequence);
+  switch (shape_.spread) {
+    case RowsSpread::fixed:
+      return shape_.rows_max;
+    case RowsSpread::uniform:
+      return static_cast<uint32_t>(1 + random % shape_.rows_max);
+    case RowsSpread::log: {
+      const double size = std::pow(shape_.rows_max + 1.0, static_cast<double>(random >> 11) * 0x1p-53);
+      return std::clamp(static_cast<uint32_t>(size), 1u, shape_.rows_max);
+    }
+  }
+  return shape_.rows_max;
+}
+
+std::optional<uint32_t> SysbenchTables::hot_of(uint16_t worker, uint64_t sequence) const {
+  if (shape_.hot_rows == 0) return std::nullopt;
+  const uint64_t random = mix(mix(seed_ ^ worker) ^ mix(~sequence));
+  if (static_cast<double>(random >> 11) * 0x1p-53 >= shape_.hot_share) return std::nullopt;
+  return static_cast<uint32_t>(sequence % shape_.hot_rows);
+}
+
+uint64_t SysbenchTables::last_hot(uint16_t worker, uint32_t hot, uint64_t through) const {
+  // Row h is written by some of the transactions h, h + H, h + 2H …
+  uint64_t s = through - (through + shape_.hot_rows - hot) % shape_.hot_rows;
+  for (; s <= through && s >= 1; s -= std::min<uint64_t>(s, shape_.hot_rows))
+    if (hot_of(worker, s) == hot) return s;
+  return 0;
+}
+
+void SysbenchTables::add_inserts(uint16_t worker, PayloadKind kind, uint64_t sequence, uint32_t huge_rows,
+                                 binlog::TableMutation& to) const {
+  const int64_t sign = kind == PayloadKind::transaction ? 1 : -1;
+  const auto insert = [&](int64_t id) {
+    to.add_inserted_rows(inserted(row(worker, id, 0)));
+    to.add_sequence(binlog::Insert);
+  };
+  for (uint32_t j = 1; j <= rows_of(worker, sequence); ++j) insert(sign * id_of(sequence, j));
+  for (uint32_t j = 1; j <= huge_rows; ++j) insert(sign * huge_id_of(sequence, j));
+}
+
+void SysbenchTables::add_changes(uint16_t worker, uint64_t sequence, binlog::TableMutation& to) const {
+  if (sequence > kUpdateAfter)
+    for (uint32_t j = 1; j <= rows_of(worker, sequence - kUpdateAfter); ++j) {
+      const int64_t id = id_of(sequence - kUpdateAfter, j);
+      if (!is_updated(id)) continue;
+      // Each column with both images: the first value of a column id is the old one.
+      to.add_updated_rows(whole(row(worker, id, 0)) + whole(row(worker, id, 1)));
+      to.add_sequence(binlog::Update);
+    }
+  if (sequence > kDeleteAfter && deletes(sequence))
+    for (uint32_t j = 1; j <= rows_of(worker, sequence - kDeleteAfter); ++j) {
+      const int64_t id = id_of(sequence - kDeleteAfter, j);
+      to.add_deleted_rows(whole(row(worker, id, is_updated(id) ? 1 : 0)));
+      to.add_sequence(binlog::DeleteRow);
+    }
+}
+
+void SysbenchTables::add_hot(uint16_t worker, uint64_t sequence, binlog::TableMutation& to) const {
+  const std::optional<uint32_t> hot = hot_of(worker, sequence);
+  if (!hot) return;
+  const SysbenchRow now = hot_row(worker, *hot, sequence);
+  if (const uint64_t last = last_hot(worker, *hot, sequence - 1); last != 0) {
+    to.add_updated_rows(whole(hot_row(worker, *hot, last)) + whole(now));
+    to.add_sequence(binlog::Update);
+  } else {
+    to.add_inserted_rows(inserted(now));
+    to.add_sequence(binlog::Insert);
+  }
+}
+
+void SysbenchTables::make(uint16_t worker, PayloadKind kind, uint64_t sequence, StartTs start, std::string& to,
+                          uint32_t huge_rows) const {
   binlog::PrewriteValue value;
   value.set_schema_version(kFirstSchemaVersion + kTablesMax);
   binlog::TableMutation& mutation = *value.add_mutations();
   mutation.set_table_id(kFirstTableId + worker);
-  const int64_t sign = kind == PayloadKind::transaction ? 1 : -1;
-  for (uint32_t j = 1; j <= rows_; ++j) {
-    mutation.add_inserted_rows(inserted(row(worker, sign * id_of(sequence, j), 0)));
-    mutation.add_sequence(binlog::Insert);
-  }
-  for (uint32_t j = 1; j <= rows_ && sign > 0 && sequence > kUpdateAfter; ++j) {
-    const int64_t id = id_of(sequence - kUpdateAfter, j);
-    if (!is_updated(id)) continue;
-    // Each column with both images: the first value of a column id is the old one.
-    mutation.add_updated_rows(whole(row(worker, id, 0)) + whole(row(worker, id, 1)));
-    mutation.add_sequence(binlog::Update);
-  }
-  for (uint32_t j = 1; j <= rows_ && sign > 0 && sequence > kDeleteAfter && deletes(sequence); ++j) {
-    const int64_t id = id_of(sequence - kDeleteAfter, j);
-    mutation.add_deleted_rows(whole(row(worker, id, is_updated(id) ? 1 : 0)));
-    mutation.add_sequence(binlog::DeleteRow);
+  add_inserts(worker, kind, sequence, huge_rows, mutation);
+  if (kind == PayloadKind::transaction) {
+    add_changes(worker, sequence, mutation);
+    add_hot(worker, sequence, mutation);
   }
   binlog::Binlog message;
   message.set_tp(binlog::Prewrite);
   message.set_start_ts(static_cast<int64_t>(start.value));
+  const int64_t sign = kind == PayloadKind::transaction ? 1 : -1;
   message.set_prewrite_key(fmt::format("t{}_r{}", kFirstTableId + worker, sign * id_of(sequence, 1)));
   value.SerializeToString(message.mutable_prewrite_value());
   message.SerializeToString(&to);

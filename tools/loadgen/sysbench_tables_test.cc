@@ -1,7 +1,8 @@
 #include "tools/loadgen/sysbench_tables.h"
 
+#include <algorithm>
 #include <map>
-#include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -86,26 +87,77 @@ class Table {
   size_t updates_ = 0, deletes_ = 0;
 };
 
+void expect_model(const SysbenchTables& tables, uint64_t through, const std::vector<HugeTransaction>& huge,
+                  Table& table) {
+  std::map<int64_t, SysbenchRow> model;
+  tables.for_each_row(3, through, huge,
+                      [&](const SysbenchRow& row) { ASSERT_TRUE(model.emplace(row.id, row).second); });
+  ASSERT_EQ(model.size(), table.rows_.size()) << through;
+  for (const auto& [id, row] : model) ASSERT_TRUE(same(table.rows_.at(id), row)) << through << " " << id;
+}
+
 TEST(SysbenchTables, TheModelIsWhatTheTransactionsLeaveBehind) {
-  for (const uint32_t rows : {1u, 2u, 5u}) {
-    const SysbenchTables tables(7, rows);
-    Table table;
-    std::string payload;
-    for (uint64_t s = 1; s <= 40; ++s) {
-      tables.make(3, PayloadKind::transaction, s, StartTs(s), payload);
-      table.apply(payload);
-      std::map<int64_t, SysbenchRow> model;
-      tables.for_each_row(3, s, [&](const SysbenchRow& row) { model[row.id] = row; });
-      ASSERT_EQ(model.size(), table.rows_.size()) << s;
-      for (const auto& [id, row] : model) ASSERT_TRUE(same(table.rows_.at(id), row)) << s << " " << id;
-    }
-    EXPECT_GT(table.updates_, 0u);
-    EXPECT_GT(table.deletes_, 0u);
+  for (const uint32_t rows : {1u, 2u, 5u})
+    for (const RowsSpread spread : {RowsSpread::fixed, RowsSpread::uniform, RowsSpread::log})
+      for (const uint32_t hot : {0u, 1u, 3u}) {
+        const SysbenchTables tables(7, {.rows_max = rows, .spread = spread, .hot_rows = hot, .hot_share = 0.4});
+        Table table;
+        std::string payload;
+        for (uint64_t s = 1; s <= 40; ++s) {
+          tables.make(3, PayloadKind::transaction, s, StartTs(s), payload);
+          table.apply(payload);
+          expect_model(tables, s, {}, table);
+        }
+        EXPECT_GT(table.updates_, 0u);
+        EXPECT_GT(table.deletes_, 0u);
+      }
+}
+
+TEST(SysbenchTables, AHugeTransactionsRowsStayAsTheyAre) {
+  const SysbenchTables tables(7, {.rows_max = 2});
+  Table table;
+  std::string payload;
+  for (uint64_t s = 1; s <= 20; ++s) {
+    tables.make(3, PayloadKind::transaction, s, StartTs(s), payload, s == 9 ? 5000 : 0);
+    table.apply(payload);
   }
+  EXPECT_GT(table.rows_.size(), 5000u);
+  expect_model(tables, 20, {{.worker = 3, .sequence = 9, .rows = 5000}, {.worker = 4, .sequence = 8, .rows = 1}},
+               table);
+}
+
+TEST(SysbenchTables, InsertsOnlyAreCountedOnAndOn) {
+  const SysbenchTables tables(7, {.rows_max = 3, .inserts_only = true});
+  Table table;
+  std::string payload;
+  for (uint64_t s = 1; s <= 20; ++s) {
+    tables.make(3, PayloadKind::transaction, s, StartTs(s), payload);
+    table.apply(payload);
+  }
+  EXPECT_EQ(table.updates_ + table.deletes_, 0u);
+  EXPECT_EQ(table.rows_.rbegin()->first, 60);
+  expect_model(tables, 20, {}, table);
+}
+
+TEST(SysbenchTables, SizesSpreadAsTheyShould) {
+  const auto sizes = [](RowsSpread spread) {
+    const SysbenchTables tables(7, {.rows_max = 1000, .spread = spread});
+    std::vector<uint32_t> all;
+    for (uint64_t s = 1; s <= 3000; ++s) all.push_back(tables.rows_of(0, s));
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  EXPECT_EQ(sizes(RowsSpread::fixed).front(), 1000u);
+  const auto uniform = sizes(RowsSpread::uniform), log = sizes(RowsSpread::log);
+  EXPECT_NEAR(uniform[1500], 500, 50);
+  EXPECT_NEAR(log[1500], 31, 6);  // the square root
+  EXPECT_EQ(log.front(), 1u);
+  EXPECT_GT(log.back(), 900u);
+  EXPECT_LE(log.back(), 1000u);
 }
 
 TEST(SysbenchTables, WhatIsNeverCommittedWouldBeSeen) {
-  const SysbenchTables tables(7, 4);
+  const SysbenchTables tables(7, {.rows_max = 4});
   Table table;
   std::string payload;
   tables.make(0, PayloadKind::rolled_back, 2, StartTs(9), payload);

@@ -17,6 +17,7 @@ constexpr uint64_t kWindowBytesDefault = 16u << 20;
 constexpr uint64_t kOutboundBytesMax = 4u << 20;
 // Steps that are ready share a frame up to this size; larger ones cost latency and save nothing.
 constexpr uint64_t kFrameBytesTarget = 256u << 10;
+constexpr size_t kScratchBytesKept = size_t{4} << 20;
 constexpr std::chrono::milliseconds kBackoffMin{20};
 constexpr std::chrono::milliseconds kBackoffMax{1'000};
 constexpr std::chrono::milliseconds kWatchEvery{250};
@@ -36,20 +37,6 @@ uint64_t next_random(uint64_t& state) {  // splitmix64
 
 }  // namespace
 
-void LaneTotals::merge(const LaneTotals& other) {
-  transactions += other.transactions;
-  commits += other.commits;
-  rollbacks += other.rollbacks;
-  open += other.open;
-  payload_bytes += other.payload_bytes;
-  retries += other.retries;
-  reconnects += other.reconnects;
-  last_commit = std::max(last_commit, other.last_commit);
-  prewrite.merge(other.prewrite);
-  commit.merge(other.commit);
-  transaction.merge(other.transaction);
-}
-
 WriteLane::WriteLane(LaneOptions options, const Content& content, net::EventLoop& loop, Done done)
     : options_(std::move(options)),
       content_(content),
@@ -61,7 +48,9 @@ WriteLane::WriteLane(LaneOptions options, const Content& content, net::EventLoop
       connect_timer_(loop),
       retry_timer_(loop),
       watch_timer_(loop),
-      alive_(std::make_shared<bool>(true)) {}
+      alive_(std::make_shared<bool>(true)) {
+  if (options_.workload != nullptr) pace_.emplace(*options_.workload, options_.worker, options_.workers);
+}
 
 WriteLane::~WriteLane() {
   *alive_ = false;
@@ -89,11 +78,23 @@ Histogram WriteLane::take_interval() {
 
 // Beginning transactions
 
-TimePoint WriteLane::intended_of(uint64_t nth) const {
+TimePoint WriteLane::next_intended(TimePoint now) const {
+  if (pace_) return begin_time_ + pace_->front()->at;
+  if (options_.rate <= 0) return now;
   // The lanes' turns lie between each other.
-  const double phase = static_cast<double>(options_.worker) / options_.workers;
-  return begin_time_ + std::chrono::duration_cast<std::chrono::nanoseconds>(
-                           std::chrono::duration<double>((static_cast<double>(nth) + phase) / options_.rate));
+  const double turn = static_cast<double>(begun_) + static_cast<double>(options_.worker) / options_.workers;
+  return begin_time_ +
+         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(turn / options_.rate));
+}
+
+void WriteLane::wait_until(TimePoint intended) {
+  if (std::exchange(pace_waits_, true)) return;
+  pace_timer_.expires_at(intended);
+  pace_timer_.async_wait([this, alive = alive_](const boost::system::error_code&) {
+    if (!*alive) return;
+    pace_waits_ = false;
+    begin_what_is_due();
+  });
 }
 
 bool WriteLane::may_begin() const {
@@ -103,19 +104,12 @@ bool WriteLane::may_begin() const {
 void WriteLane::begin_what_is_due() {
   const TimePoint now = std::chrono::steady_clock::now();
   while (may_begin()) {
-    const TimePoint intended = options_.rate > 0 ? intended_of(begun_) : now;
-    if (intended > now) {
-      if (std::exchange(pace_waits_, true)) return;
-      pace_timer_.expires_at(intended);
-      pace_timer_.async_wait([this, alive = alive_](const boost::system::error_code&) {
-        if (!*alive) return;
-        pace_waits_ = false;
-        begin_what_is_due();
-      });
-      return;
-    }
+    const TimePoint intended = next_intended(now);
+    if (intended > now) return wait_until(intended);
     if (pool_.now.count == 0 && pool_.next.count == 0) return fetch_start_ts();
-    begin(pick_kind(), intended);
+    const Phase* const huge = pace_ ? pace_->front()->huge : nullptr;
+    begin(huge != nullptr ? PayloadKind::transaction : pick_kind(), intended, huge);
+    if (pace_) pace_->pop();
     ++begun_;
   }
   finish_if_done();
@@ -129,7 +123,17 @@ PayloadKind WriteLane::pick_kind() {
   return PayloadKind::transaction;
 }
 
-void WriteLane::begin(PayloadKind kind, TimePoint intended) {
+// A payload of tables is as large as it turns out to be; only a huge one is made to learn that, the others are small.
+uint64_t WriteLane::payload_bytes_of(const Transaction& transaction, const Phase* huge) {
+  if (transaction.kind == PayloadKind::summary) return kPayloadHeaderBytes + kSummaryBytes + 8;
+  if (huge == nullptr) return options_.payload_bytes;
+  if (options_.tables == nullptr) return huge->huge_payload_bytes;
+  options_.tables->make(options_.worker, transaction.kind, transaction.sequence, transaction.start, scratch_,
+                        transaction.huge_rows);
+  return scratch_.size();
+}
+
+void WriteLane::begin(PayloadKind kind, TimePoint intended, const Phase* huge) {
   const std::optional<StartTs> start = take_start_ts();
   SLUICE_ASSERT(start.has_value(), "no start ts");
   const uint64_t id = first_id_ + transactions_.size();
@@ -139,13 +143,14 @@ void WriteLane::begin(PayloadKind kind, TimePoint intended) {
                            .commit = {},
                            .sequence = ++sequences_[static_cast<size_t>(kind)],
                            .payload_bytes = 0,
+                           .huge_rows = huge != nullptr ? static_cast<uint32_t>(huge->huge_rows) : 0,
                            .intended = intended,
                            .end_sent = {}});
   ++live_;
-  const uint32_t bytes =
-      kind == PayloadKind::summary ? kPayloadHeaderBytes + kSummaryBytes + 8 : options_.payload_bytes;
+  const uint64_t bytes = payload_bytes_of(transactions_.back(), huge);
+  transactions_.back().payload_bytes = bytes;
   const uint32_t records = records_of(bytes);
-  steps_.push(id, StepKind::prewrite, records, bytes + records * kRecordHeaderBytesMax);
+  steps_.push(id, StepKind::prewrite, records, static_cast<uint32_t>(bytes + records * kRecordHeaderBytesMax));
   schedule_send();
 }
 
@@ -207,6 +212,14 @@ void WriteLane::settle_transaction(Transaction& transaction, TimePoint now) {
   totals_.commits += transaction.kind == PayloadKind::transaction ? 1 : 0;
   totals_.rollbacks += transaction.kind == PayloadKind::rolled_back ? 1 : 0;
   totals_.open += transaction.kind == PayloadKind::open ? 1 : 0;
+  if (options_.keeps_journal)
+    journal_.push_back({.kind = transaction.kind,
+                        .sequence = transaction.sequence,
+                        .start = transaction.start,
+                        .commit = transaction.commit,
+                        .end_sent = transaction.end_sent});
+  if (transaction.huge_rows != 0)
+    huge_.push_back({.worker = options_.worker, .sequence = transaction.sequence, .rows = transaction.huge_rows});
   totals_.transaction.add(now - transaction.intended);
   interval_.add(now - transaction.intended);
 }
@@ -362,6 +375,7 @@ void WriteLane::on_closed(const absl::Status& why) {
   retry_timer_.cancel();
   if (over_) return;
   steps_.reset();
+  forget_run();
   if (absl::IsFailedPrecondition(why)) return fail(why);
   trouble_ = message_of(why);
   connect_timer_.set(reconnect_.lost(std::chrono::steady_clock::now(), trouble_), [this] { connect(); });
@@ -379,11 +393,22 @@ void WriteLane::schedule_send() {
 
 void WriteLane::send_what_fits() {
   if (over_ || !welcomed_ || retry_timer_.pending()) return;
-  while (steps_.ready(window_bytes_) && session_->queued_bytes() < kOutboundBytesMax) {
+  while (session_->queued_bytes() < kOutboundBytesMax) {
+    if (!rest_of_run_.empty()) {
+      send_front_of_run();
+      continue;
+    }
+    if (!steps_.ready(window_bytes_)) return;
     const uint64_t first = steps_.next_sequence();
     std::string run;
     while (run.size() < kFrameBytesTarget && steps_.ready(window_bytes_)) append_step(steps_.take(), run);
-    send_frames(first, std::move(run));
+    if (run.size() <= frame_bytes_max_) {
+      session_->send(FrameType::write, first, std::move(run));
+      continue;
+    }
+    large_run_ = std::move(run);
+    rest_of_run_ = as_bytes(large_run_);
+    rest_sequence_ = first;
   }
 }
 
@@ -398,19 +423,20 @@ void WriteLane::append_step(const Step& step, std::string& run) {
       break;
   }
   if (options_.tables != nullptr) {
-    options_.tables->make(options_.worker, transaction.kind, transaction.sequence, transaction.start, scratch_);
-    SLUICE_ASSERT(scratch_.size() <= kRecordBodyBytesMax, "bytes={}", scratch_.size());  // one record, one sequence
+    options_.tables->make(options_.worker, transaction.kind, transaction.sequence, transaction.start, scratch_,
+                          transaction.huge_rows);
+    SLUICE_ASSERT(records_of(scratch_.size()) == records_of(transaction.payload_bytes), "bytes={} promised={}",
+                  scratch_.size(), transaction.payload_bytes);  // a record, a sequence
     transaction.payload_bytes = scratch_.size();
     return encode_prewrite(transaction.start, PayloadFormat::tidb, as_bytes(scratch_), run);
   }
-  transaction.payload_bytes = options_.payload_bytes;
   const PayloadHeader header{.kind = transaction.kind,
                              .worker = options_.worker,
                              .seed = content_.seed(),
                              .run = options_.run,
                              .sequence = transaction.sequence,
                              .start = transaction.start,
-                             .payload_bytes = options_.payload_bytes};
+                             .payload_bytes = static_cast<uint32_t>(transaction.payload_bytes)};
   if (transaction.kind == PayloadKind::summary)
     content_.make_summary(header, summary_, scratch_);
   else
@@ -418,21 +444,25 @@ void WriteLane::append_step(const Step& step, std::string& run) {
   encode_prewrite(transaction.start, PayloadFormat::native, as_bytes(scratch_), run);
 }
 
-void WriteLane::send_frames(uint64_t first_sequence, std::string run) {
-  if (run.size() <= frame_bytes_max_) return session_->send(FrameType::write, first_sequence, std::move(run));
-  ByteSpan rest = as_bytes(run);
-  while (!rest.empty()) {
-    const ByteSpan front = net::front_of_run(rest, frame_bytes_max_);
-    uint64_t records = 0;
-    const absl::Status own = for_each_record(front, {.verify_body = false}, [&](const RecordView&) {
-      ++records;
-      return absl::OkStatus();
-    });
-    SLUICE_ASSERT(own.ok(), "{}", message_of(own));
-    session_->send(FrameType::write, first_sequence, std::string(as_text(front)));
-    first_sequence += records;
-    rest = rest.subspan(front.size());
-  }
+// A connection queues only so much: what a large transaction is made of follows as it drains.
+void WriteLane::send_front_of_run() {
+  const ByteSpan front = net::front_of_run(rest_of_run_, frame_bytes_max_);
+  uint64_t records = 0;
+  const absl::Status own = for_each_record(front, {.verify_body = false}, [&](const RecordView&) {
+    ++records;
+    return absl::OkStatus();
+  });
+  SLUICE_ASSERT(own.ok(), "{}", message_of(own));
+  session_->send(FrameType::write, rest_sequence_, std::string(as_text(front)));
+  rest_sequence_ += records;
+  rest_of_run_ = rest_of_run_.subspan(front.size());
+  if (rest_of_run_.empty()) forget_run();
+}
+
+void WriteLane::forget_run() {
+  rest_of_run_ = {};
+  large_run_ = {};
+  if (scratch_.capacity() > kScratchBytesKept) scratch_ = {};
 }
 
 // Ends a write that makes no progress, whatever the reason.

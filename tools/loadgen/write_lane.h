@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <boost/asio/steady_timer.hpp>
@@ -24,13 +25,12 @@
 #include "net/reconnect.h"
 #include "tools/loadgen/commit_times.h"
 #include "tools/loadgen/content.h"
-#include "tools/loadgen/histogram.h"
+#include "tools/loadgen/lane_totals.h"
 #include "tools/loadgen/step_queue.h"
 #include "tools/loadgen/sysbench_tables.h"
+#include "tools/loadgen/workload.h"
 
 namespace sluice::loadgen {
-
-using TimePoint = std::chrono::steady_clock::time_point;
 
 struct LaneOptions {
   std::string pump{};
@@ -43,23 +43,13 @@ struct LaneOptions {
   uint32_t payload_bytes = 0;  // of each
   double rollback_share = 0;   // of transactions, 0 to 1
   double open_share = 0;
-  uint64_t transactions = 0;  // to begin; 0: until stopped
-  double rate = 0;            // transactions begun a second, in an open loop; 0: closed
+  uint64_t transactions = 0;           // to begin; 0: until stopped
+  double rate = 0;                     // transactions begun a second, in an open loop; 0: closed
+  const Workload* workload = nullptr;  // in place of a rate and a number: when each is due, and how large it is
   std::chrono::milliseconds give_up_after{60'000};
   const SysbenchTables* tables = nullptr;  // write TiDB's payloads of these in place of our own; no summary
   CommitTimes* commit_times = nullptr;     // noted when set
-};
-
-struct LaneTotals {
-  uint64_t transactions = 0;  // settled, of any kind but the summary
-  uint64_t commits = 0, rollbacks = 0, open = 0;
-  uint64_t payload_bytes = 0;
-  uint64_t retries = 0, reconnects = 0;
-  CommitTs last_commit;   // the largest that was acked
-  Histogram prewrite;     // intended begin to ack
-  Histogram commit;       // sent to ack
-  Histogram transaction;  // intended begin to the ack of its end
-  void merge(const LaneTotals& other);
+  bool keeps_journal = false;
 };
 
 class WriteLane {
@@ -76,6 +66,9 @@ class WriteLane {
   [[nodiscard]] const LaneTotals& totals() const { return totals_; }
   // Transaction latencies since the last call.
   [[nodiscard]] Histogram take_interval();
+  [[nodiscard]] const std::vector<JournalEntry>& journal() const { return journal_; }
+  // Committed ones that were huge.
+  [[nodiscard]] const std::vector<HugeTransaction>& huge() const { return huge_; }
 
  private:
   enum class State : uint8_t { prewriting, prewritten, ending, settled };
@@ -85,7 +78,8 @@ class WriteLane {
     StartTs start;
     CommitTs commit;
     uint64_t sequence = 0;
-    uint64_t payload_bytes = 0;
+    uint64_t payload_bytes = 0;  // with tables: known once it was made
+    uint32_t huge_rows = 0;
     TimePoint intended;
     TimePoint end_sent;
   };
@@ -97,15 +91,18 @@ class WriteLane {
 
   // Beginning transactions.
   void begin_what_is_due();
-  void begin(PayloadKind kind, TimePoint intended);
+  void begin(PayloadKind kind, TimePoint intended, const Phase* huge = nullptr);
+  [[nodiscard]] uint64_t payload_bytes_of(const Transaction& transaction, const Phase* huge);
   [[nodiscard]] bool may_begin() const;
   [[nodiscard]] bool all_begun() const {
-    return stopping_ || (options_.transactions != 0 && begun_ >= options_.transactions);
+    return stopping_ || (options_.transactions != 0 && begun_ >= options_.transactions) || (pace_ && !pace_->front());
   }
   [[nodiscard]] PayloadKind pick_kind();
   [[nodiscard]] std::optional<StartTs> take_start_ts();
   void fetch_start_ts();
-  [[nodiscard]] TimePoint intended_of(uint64_t nth) const;
+  // When the next transaction is due; in a closed loop: now.
+  [[nodiscard]] TimePoint next_intended(TimePoint now) const;
+  void wait_until(TimePoint intended);
 
   // Settling them.
   void settle(const Step& step, TimePoint now);
@@ -124,7 +121,8 @@ class WriteLane {
   void schedule_send();
   void send_what_fits();
   void append_step(const Step& step, std::string& run);
-  void send_frames(uint64_t first_sequence, std::string run);
+  void send_front_of_run();
+  void forget_run();
   void watch();
   void fail(const absl::Status& why);
 
@@ -142,6 +140,7 @@ class WriteLane {
   bool over_ = false;
   uint64_t random_;
   StartPool pool_;
+  std::optional<Pace> pace_;
   boost::asio::steady_timer pace_timer_;
   bool pace_waits_ = false;
 
@@ -156,6 +155,9 @@ class WriteLane {
 
   StepQueue steps_;
   std::string scratch_;
+  std::string large_run_;       // of more than one frame, and
+  ByteSpan rest_of_run_;        // what of it isn't sent,
+  uint64_t rest_sequence_ = 0;  // from this sequence on
   std::shared_ptr<net::ClientSession> session_;
   net::Reconnect reconnect_;
   bool welcomed_ = false;
@@ -173,6 +175,8 @@ class WriteLane {
 
   LaneTotals totals_;
   Histogram interval_;
+  std::vector<JournalEntry> journal_;
+  std::vector<HugeTransaction> huge_;
   std::shared_ptr<bool> alive_;
 };
 
