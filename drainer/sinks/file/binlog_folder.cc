@@ -14,6 +14,7 @@
 #include "drainer/sinks/file/binlog_file_format.h"
 #include "drainer/sinks/file/binlog_file_reader.h"
 #include "drainer/sinks/file/binlog_payload.h"
+#include "host/file_descriptor.h"
 
 namespace sluice::drainer::sinks::file {
 namespace {
@@ -21,12 +22,10 @@ namespace {
 using Tail = BinlogFileReader::Tail;
 
 absl::Status cut(const std::string& path, uint64_t bytes) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, path);
-  const bool good = ::ftruncate(fd, static_cast<off_t>(bytes)) == 0 && ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  return good ? absl::OkStatus() : absl::ErrnoToStatus(error, fmt::format("cutting {} to {} bytes", path, bytes));
+  const host::FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) return absl::ErrnoToStatus(errno, path);
+  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0 && ::fsync(file.get()) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, fmt::format("cutting {} to {} bytes", path, bytes));
 }
 
 absl::Status repair(BinlogFileReader& reader, const absl::Status& failure, CommitTs last, CommitTs at_least) {
@@ -90,15 +89,6 @@ absl::StatusOr<BinlogEnd> repair_binlog_end(const std::vector<BinlogFile>& files
     if (end.last.value != 0) break;
   }
   return end;
-}
-
-absl::Status sync_folder(const std::string& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, folder);
-  const bool good = ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  return good ? absl::OkStatus() : absl::ErrnoToStatus(error, fmt::format("syncing folder {}", folder));
 }
 
 }  // namespace sluice::drainer::sinks::file

@@ -31,7 +31,4 @@ struct BinlogEnd {
 // Reads the last file that has records, whole, and cuts a torn end off. `at_least`: what was said to be durable.
 [[nodiscard]] absl::StatusOr<BinlogEnd> repair_binlog_end(const std::vector<BinlogFile>& files, CommitTs at_least);
 
-// Makes names in the folder durable.
-[[nodiscard]] absl::Status sync_folder(const std::string& folder);
-
 }  // namespace sluice::drainer::sinks::file

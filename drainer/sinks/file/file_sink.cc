@@ -1,7 +1,6 @@
 #include "drainer/sinks/file/file_sink.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,36 +15,27 @@
 #include "drainer/sinks/file/binlog_file_format.h"
 #include "drainer/sinks/file/binlog_folder.h"
 #include "drainer/sinks/file/binlog_payload.h"
+#include "host/durable_file.h"
 
 namespace sluice::drainer::sinks::file {
 namespace {
 
 constexpr uint64_t kWriteBytes = 1_MiB;  // records are gathered into writes of this size
+constexpr host::FolderLockOptions kLock{
+    .noun = "folder of binlog files", .option = "syncer.to.dir (--to-dir)", .holder = "drainer"};
 
 // A sync that failed leaves pages that look written and aren't on the disk. They are let go of, so that what is read
 // next is what the disk has.
 absl::Status read_back_from_disk(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, path);
-  const int error = ::fsync(fd) == 0 ? 0 : errno;
-  (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);  // advice: a file system without it has nothing to let go of
-  ::close(fd);
+  const host::FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return absl::ErrnoToStatus(errno, path);
+  const int error = ::fsync(file.get()) == 0 ? 0 : errno;
+  // Advice: a file system without it has nothing to let go of.
+  (void)::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
   return error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, fmt::format("syncing {}", path));
 }
 
 }  // namespace
-
-class FileSink::Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() { ::close(fd_); }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 FileSink::FileSink(FileSinkOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
 
@@ -56,22 +46,14 @@ absl::Status FileSink::fail(absl::Status status) {
   return failure_;
 }
 
-absl::Status FileSink::lock_folder() {
-  const std::string path = options_.folder + "/.lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return absl::ErrnoToStatus(errno, path);
-  lock_ = std::make_unique<Fd>(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      fmt::format("folder {} is in use by another drainer; stop it, or name another folder", options_.folder));
-}
-
 absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
   std::error_code error;
   if (std::filesystem::create_directories(options_.folder, error))
     std::filesystem::permissions(options_.folder, std::filesystem::perms::owner_all, error);
   if (error) return fail(absl::InternalError(fmt::format("folder {}: {}", options_.folder, error.message())));
-  if (absl::Status locked = lock_folder(); !locked.ok()) return fail(std::move(locked));
+  auto lock = host::FolderLock::take(options_.folder, kLock);
+  if (!lock.ok()) return fail(lock.status());
+  lock_ = std::move(lock).value();
   const auto files = list_binlog_files(options_.folder);
   if (!files.ok()) return fail(files.status());
   if (files->empty() && options_.has_written)
@@ -88,8 +70,8 @@ absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
   written_bytes_ = end->bytes;
   absl::Status opened = files->empty() ? create_next_file() : open_file(files->back().path, false);
   // A predecessor may have died between writing and syncing: what it wrote counts from here on.
-  if (opened.ok() && ::fsync(file_->get()) != 0) opened = absl::ErrnoToStatus(errno, path_);
-  if (opened.ok()) opened = sync_folder(options_.folder);
+  if (opened.ok() && ::fsync(file_.get()) != 0) opened = absl::ErrnoToStatus(errno, path_);
+  if (opened.ok()) opened = host::sync_folder(options_.folder);
   if (!opened.ok()) return fail(std::move(opened));
   submitted_ = end->last;
   durable_ = end->last.value;
@@ -98,24 +80,23 @@ absl::StatusOr<SinkPosition> FileSink::open(CommitTs at_least) {
 }
 
 absl::Status FileSink::open_file(const std::string& path, bool create) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600);
-  if (fd < 0) return absl::ErrnoToStatus(errno, path);
-  file_ = std::make_unique<Fd>(fd);
+  file_ = host::FileDescriptor(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600));
+  if (!file_.valid()) return absl::ErrnoToStatus(errno, path);
   path_ = path;
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(fmt::format("binlog file {} is in use by another process", path));
+  return host::lock_file(file_, fmt::format("binlog file {}", path), kLock);
 }
 
 absl::Status FileSink::create_next_file() {
   SLUICE_RETURN_IF_ERROR(open_file(options_.folder + "/" + binlog_file_name(next_index_, clock_.wall_now()), true));
   ++next_index_;
   written_bytes_ = 0;
-  return sync_folder(options_.folder);
+  return host::sync_folder(options_.folder);
 }
 
 absl::Status FileSink::submit(std::shared_ptr<const change::Transaction> transaction) {
   SLUICE_RETURN_IF_ERROR(failure_);
-  SLUICE_ASSERT(file_ != nullptr && transaction->commit_ts > submitted_, "commit_ts={} submitted={}",
+  SLUICE_ASSERT(file_.valid() && transaction->commit_ts > submitted_, "commit_ts={} submitted={}",
                 transaction->commit_ts, submitted_);  // INV-6
   if (absl::Status encoded = encode_binlog_payload(*transaction, payload_); !encoded.ok())
     return fail(std::move(encoded));
@@ -138,7 +119,7 @@ absl::Status FileSink::submit(std::shared_ptr<const change::Transaction> transac
 absl::Status FileSink::write_all(std::string_view bytes) {
   std::string_view rest = bytes;
   while (!rest.empty()) {
-    const ssize_t written = ::write(file_->get(), rest.data(), rest.size());
+    const ssize_t written = ::write(file_.get(), rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0)
       return fail(absl::ErrnoToStatus(
@@ -169,8 +150,7 @@ absl::Status FileSink::write_large_record() {
 
 absl::Status FileSink::sync() {
   SLUICE_RETURN_IF_ERROR(write_out());
-  if (unsynced_bytes_ != 0 &&
-      (options_.sync_file ? options_.sync_file(file_->get()) : ::fdatasync(file_->get())) != 0) {
+  if (unsynced_bytes_ != 0 && (options_.sync_file ? options_.sync_file(file_.get()) : ::fdatasync(file_.get())) != 0) {
     const int error = errno;
     cut_unsynced();
     return fail(absl::ErrnoToStatus(
@@ -184,7 +164,7 @@ absl::Status FileSink::sync() {
 }
 
 void FileSink::cut_unsynced() {
-  if (::ftruncate(file_->get(), static_cast<off_t>(written_bytes_ - unsynced_bytes_)) != 0)
+  if (::ftruncate(file_.get(), static_cast<off_t>(written_bytes_ - unsynced_bytes_)) != 0)
     spdlog::warn("binlog file can't be cut to what is on the disk file={} bytes={} error=\"{}\"", path_,
                  written_bytes_ - unsynced_bytes_, std::strerror(errno));
 }
@@ -213,7 +193,7 @@ absl::Status FileSink::flush() {
 }
 
 void FileSink::close() {
-  file_.reset();
+  file_ = host::FileDescriptor();
   lock_.reset();
 }
 

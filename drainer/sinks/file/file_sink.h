@@ -5,8 +5,8 @@
 //           the disk within sync_interval of the next tend(), whether or not more comes. After a failed sync what isn't
 //           known to be on the disk is cut off: the page cache would show it to a successor all the same.
 // Threads:  see Sink.
-// Owns:     the folder, by a lock on its `.lock` and on the current file.
-// Errors:   FAILED_PRECONDITION when another process holds the folder; DATA_LOSS for damaged files; the system's own
+// Owns:     the folder, by a lock on its `.lock` and on the current file, as TiDB-Binlog's drainer locks it.
+// Errors:   UNAVAILABLE when another process holds the folder or the file; DATA_LOSS for damaged files; the system's own
 //           code for a full disk or a failed write or sync, which is final: what wasn't durable is pulled again after a
 //           restart.
 // Format:   docs/formats/binlog-file.md
@@ -17,11 +17,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "drainer/sinks/sink.h"
+#include "host/file_descriptor.h"
+#include "host/folder_lock.h"
 
 namespace sluice::drainer::sinks::file {
 
@@ -49,10 +52,6 @@ class FileSink final : public Sink {
   void close() override;
 
  private:
-  // A file descriptor that closes itself.
-  class Fd;
-
-  [[nodiscard]] absl::Status lock_folder();
   [[nodiscard]] absl::Status open_file(const std::string& path, bool create);
   [[nodiscard]] absl::Status create_next_file();
   [[nodiscard]] absl::Status write_out();
@@ -66,8 +65,8 @@ class FileSink final : public Sink {
 
   FileSinkOptions options_;
   const Clock& clock_;
-  std::unique_ptr<Fd> lock_;
-  std::unique_ptr<Fd> file_;
+  std::optional<host::FolderLock> lock_;
+  host::FileDescriptor file_;
   std::string path_;
   uint64_t next_index_ = 0;
   uint64_t written_bytes_ = 0;  // of the current file
