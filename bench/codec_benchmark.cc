@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "base/record.h"
-#include "net/frame.h"
+#include "net/native/frame.h"
 
 namespace sluice {
 namespace {

@@ -16,7 +16,7 @@
 #include "base/logging.h"
 #include "base/record.h"
 #include "base/status.h"
-#include "storage/disk.h"
+#include "storage/disk/disk.h"
 #include "storage/log.h"
 
 namespace sluice {

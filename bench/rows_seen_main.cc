@@ -1,10 +1,11 @@
-// When rows become visible in MariaDB: asks again and again for the ids above those it has seen, and says when each came.
+// When rows become visible in MariaDB: asks again and again for the ids above those it has seen, and says when each
+// came.
 //
 //   rows_seen --port P --tables N --seconds S
 //
-// Looks at sbtest.sbtest1 … sbtestN, whose ids are counted from 1 and never deleted. Prints "ready" once it looks; then,
-// at its end, one line a row: table, id, and the monotonic clock's nanoseconds at which the answer with it had come. It
-// ends after --seconds, or when its stdin is closed.
+// Looks at sbtest.sbtest1 … sbtestN, whose ids are counted from 1 and never deleted. Prints "ready" once it looks;
+// then, at its end, one line a row: table, id, and the monotonic clock's nanoseconds at which the answer with it had
+// come. It ends after --seconds, or when its stdin is closed.
 #include <mysql.h>
 #include <poll.h>
 #include <unistd.h>
@@ -53,7 +54,8 @@ void look(MYSQL* connection, uint64_t table, Known& known, std::vector<Seen>& se
   MYSQL_RES* const rows = ::mysql_store_result(connection);
   const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
   while (MYSQL_ROW row = ::mysql_fetch_row(rows))
-    if (const uint64_t id = std::stoull(row[0]); known.add(id)) seen.push_back({.table = table, .id = id, .at_ns = now});
+    if (const uint64_t id = std::stoull(row[0]); known.add(id))
+      seen.push_back({.table = table, .id = id, .at_ns = now});
   ::mysql_free_result(rows);
 }
 

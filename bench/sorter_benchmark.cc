@@ -7,7 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include "base/assert.h"
-#include "pump/sorter.h"
+#include "pump/order/sorter.h"
 
 namespace sluice::pump {
 namespace {

@@ -1,6 +1,7 @@
 # sluice_room(NAME storage DEPS base LIBS PkgConfig::uring ...): one library per folder, made of every .cc in it but
 # main files and tests (a folder below is a room of its own); and one test program of every *_test.cc, registered test by test with label `unit`.
 #   DEPS  rooms whose headers this one may include (checked by tests/floors_test.py)
+#   TEST_DEPS rooms that only its tests include: testing/ rooms
 #   LIBS  third-party libraries
 #   MAINS programs: each NAME is built from NAME_main.cc into build/bin/NAME
 #
@@ -12,7 +13,7 @@ set(SLUICE_THREADED_ROOMS "^(host|storage|net|pump|drainer)(/|$)")
 set(SLUICE_PURE_ROOMS "^drainer/(change|schema|ddl|translator|sinks/file)(/|$)")
 
 function(sluice_room)
-  cmake_parse_arguments(R "" "NAME" "DEPS;LIBS;MAINS" ${ARGN})
+  cmake_parse_arguments(R "" "NAME" "DEPS;TEST_DEPS;LIBS;MAINS" ${ARGN})
   file(GLOB _all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   set(_tests ${_all})
   list(FILTER _tests INCLUDE REGEX "_test\\.cc$")
@@ -20,6 +21,8 @@ function(sluice_room)
   list(FILTER _lib EXCLUDE REGEX "_(test|main)\\.cc$")
   set(_deps ${R_DEPS})
   list(TRANSFORM _deps PREPEND sluice_)
+  set(_test_deps ${R_TEST_DEPS})
+  list(TRANSFORM _test_deps PREPEND sluice_)
 
   if(_lib)
     add_library(sluice_${R_NAME} STATIC ${_lib})
@@ -38,7 +41,7 @@ function(sluice_room)
 
   if(_tests)
     add_executable(${R_NAME}_test ${_tests})
-    target_link_libraries(${R_NAME}_test PRIVATE sluice_${R_NAME} sluice_warnings GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${R_NAME}_test PRIVATE sluice_${R_NAME} ${_test_deps} sluice_warnings GTest::gtest GTest::gmock GTest::gtest_main)
     target_compile_definitions(${R_NAME}_test PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                        SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
     include(GoogleTest)

@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "base/tso.h"
-#include "net/http_client.h"
+#include "net/http/http_client.h"
 
 namespace sluice::ctl {
 namespace {

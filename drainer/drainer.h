@@ -35,8 +35,8 @@
 #include "drainer/sinks/sink.h"
 #include "drainer/status_page.h"
 #include "drainer/translator/translator.h"
-#include "net/event_loop.h"
-#include "net/http.h"
+#include "net/http/http.h"
+#include "net/loop/event_loop.h"
 #include "net/server.h"
 
 namespace sluice::drainer {

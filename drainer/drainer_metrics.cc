@@ -6,7 +6,7 @@
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
-#include "net/metrics.h"
+#include "net/http/metrics.h"
 
 namespace sluice::drainer {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "drainer/status_page.h"
-#include "net/http.h"
+#include "net/http/http.h"
 
 namespace sluice::drainer {
 

@@ -1,4 +1,4 @@
-#include "net/pull_client.h"
+#include "net/native/pull_client.h"
 
 #include <atomic>
 #include <future>
@@ -10,8 +10,8 @@
 #include <boost/asio/write.hpp>
 
 #include "base/record.h"
-#include "net/frame.h"
-#include "net/messages.h"
+#include "net/native/frame.h"
+#include "net/native/messages.h"
 #include "net/server.h"
 
 namespace sluice::net {

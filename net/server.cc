@@ -13,11 +13,11 @@
 
 #include "base/log_field.h"
 #include "base/status.h"
-#include "net/address.h"
-#include "net/connection.h"
-#include "net/frame.h"
-#include "net/http_session.h"
-#include "net/server_peer.h"
+#include "net/http/http_session.h"
+#include "net/loop/address.h"
+#include "net/native/connection.h"
+#include "net/native/frame.h"
+#include "net/native/server_peer.h"
 
 namespace sluice::net {
 namespace {

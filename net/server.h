@@ -10,10 +10,10 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "net/event_loop.h"
-#include "net/http.h"
-#include "net/receive_gate.h"
-#include "net/service.h"
+#include "net/http/http.h"
+#include "net/loop/event_loop.h"
+#include "net/loop/receive_gate.h"
+#include "net/native/service.h"
 
 namespace sluice::net {
 

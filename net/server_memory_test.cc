@@ -10,8 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "base/record.h"
-#include "net/frame.h"
-#include "net/messages.h"
+#include "net/native/frame.h"
+#include "net/native/messages.h"
 #include "net/server.h"
 
 namespace sluice::net {

@@ -14,11 +14,11 @@
 
 #include "base/record.h"
 #include "base/status.h"
-#include "net/frame.h"
-#include "net/messages.h"
-#include "net/oracle_client.h"
-#include "net/pull_client.h"
-#include "net/writer_client.h"
+#include "net/native/frame.h"
+#include "net/native/messages.h"
+#include "net/native/oracle_client.h"
+#include "net/native/pull_client.h"
+#include "net/native/writer_client.h"
 
 namespace sluice::net {
 namespace {

@@ -6,7 +6,7 @@
 #include <prometheus/registry.h>
 
 #include "base/tso.h"
-#include "net/metrics.h"
+#include "net/http/metrics.h"
 
 namespace sluice::pump {
 namespace {

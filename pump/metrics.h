@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/byte_budget.h"
-#include "net/http.h"
-#include "pump/pump_counters.h"
-#include "pump/sorter.h"
+#include "net/http/http.h"
+#include "pump/order/sorter.h"
+#include "pump/service/pump_counters.h"
 #include "storage/log.h"
 
 namespace sluice::pump {

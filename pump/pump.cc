@@ -5,9 +5,9 @@
 #include "base/assert.h"
 #include "base/logging.h"
 #include "base/status.h"
-#include "net/address.h"
-#include "net/file_limit.h"
-#include "pump/remote_oracle.h"
+#include "net/loop/address.h"
+#include "net/loop/file_limit.h"
+#include "pump/time/remote_oracle.h"
 
 namespace sluice::pump {
 namespace {

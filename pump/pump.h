@@ -15,22 +15,22 @@
 
 #include "base/clock.h"
 #include "base/node_state.h"
-#include "net/event_loop.h"
+#include "host/worker.h"
+#include "net/loop/event_loop.h"
+#include "net/native/service.h"
 #include "net/server.h"
-#include "net/service.h"
-#include "pump/commit_order.h"
-#include "pump/data_folder.h"
-#include "pump/durable_relay.h"
-#include "pump/health.h"
-#include "pump/ingest.h"
 #include "pump/metrics.h"
-#include "pump/pull_service.h"
-#include "pump/pump_memory.h"
+#include "pump/order/commit_order.h"
+#include "pump/order/durable_relay.h"
 #include "pump/pump_options.h"
+#include "pump/service/ingest.h"
+#include "pump/service/pull_service.h"
+#include "pump/service/pump_memory.h"
+#include "pump/state/data_folder.h"
+#include "pump/state/health.h"
 #include "pump/status_page.h"
-#include "pump/timekeeper.h"
-#include "pump/worker.h"
-#include "storage/disk.h"
+#include "pump/time/timekeeper.h"
+#include "storage/disk/disk.h"
 #include "storage/log.h"
 
 namespace sluice::pump {
@@ -116,8 +116,8 @@ class Pump final : private net::NodeService {
   std::string host_;
   PumpMemory memory_;  // outlives whatever is queued on the loop
   net::EventLoop loop_;
-  Worker bound_writer_{"pump-bound"};
-  Worker reader_{"pump-read"};
+  host::Worker bound_writer_{"pump-bound"};
+  host::Worker reader_{"pump-read"};
   std::unique_ptr<DataFolder> folder_;
   std::unique_ptr<Oracle> oracle_;  // null: writer time, or the seam's
   std::unique_ptr<Timekeeper> time_;

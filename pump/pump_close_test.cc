@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
-#include "pump/gated_disk_test.h"
-#include "pump/pump_fixture_test.h"
+#include "pump/testing/gated_disk.h"
+#include "pump/testing/pump_fixture.h"
 
 namespace sluice::pump {
 namespace {

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/status.h"
-#include "net/pull_client.h"
-#include "net/writer_client.h"
+#include "net/native/pull_client.h"
+#include "net/native/writer_client.h"
 #include "pump/pump.h"
 
 namespace sluice::pump {

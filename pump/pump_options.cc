@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "net/address.h"
+#include "net/loop/address.h"
 
 namespace sluice::pump {
 namespace {

@@ -9,7 +9,7 @@
 #include <absl/status/status.h>
 
 #include "base/options.h"
-#include "net/service.h"
+#include "net/native/service.h"
 
 namespace sluice::pump {
 

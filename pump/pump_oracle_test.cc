@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
-#include "pump/pump_fixture_test.h"
+#include "pump/testing/pump_fixture.h"
 
 namespace sluice::pump {
 namespace {

@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
-#include "pump/pump_fixture_test.h"
-#include "pump/recorded_binlogs_test.h"
+#include "pump/testing/pump_fixture.h"
+#include "pump/testing/recorded_binlogs.h"
 
 namespace sluice::pump {
 namespace {

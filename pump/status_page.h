@@ -8,7 +8,7 @@
 
 #include "base/node_state.h"
 #include "pump/metrics.h"
-#include "pump/pull_service.h"
+#include "pump/service/pull_service.h"
 
 namespace sluice::pump {
 

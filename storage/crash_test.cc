@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "storage/log_fixture.h"
-#include "storage/stepped_log.h"
+#include "storage/testing/log_fixture.h"
+#include "storage/testing/stepped_log.h"
 
 namespace sluice::storage {
 namespace {

@@ -14,13 +14,13 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "storage/disk.h"
-#include "storage/log_identity.h"
+#include "storage/disk/disk.h"
+#include "storage/format/log_identity.h"
 #include "storage/log_reader.h"
 #include "storage/log_writer.h"
 #include "storage/recovery.h"
-#include "storage/segment_directory.h"
-#include "storage/segment_preparer.h"
+#include "storage/segment/segment_directory.h"
+#include "storage/segment/segment_preparer.h"
 
 namespace sluice::storage {
 namespace {

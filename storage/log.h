@@ -20,13 +20,13 @@
 
 #include "base/log_position.h"
 #include "base/record.h"
-#include "storage/durable_run.h"
 #include "storage/log_options.h"
 #include "storage/prewrite_cursor.h"
+#include "storage/segment/durable_run.h"
 
 namespace sluice::storage {
 
-class Disk;  // storage/disk.h: open_disk() for io_uring or pwritev2; storage/simulated_disk.h for tests
+class Disk;  // storage/disk/disk.h: open_disk() for io_uring or pwritev2; storage/testing/simulated_disk.h for tests
 
 class Log {
  public:

@@ -5,9 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "storage/log_fixture.h"
-#include "storage/simulated_disk.h"
-#include "storage/stepped_log.h"
+#include "storage/testing/log_fixture.h"
+#include "storage/testing/simulated_disk.h"
+#include "storage/testing/stepped_log.h"
 
 namespace sluice::storage {
 namespace {

@@ -4,8 +4,8 @@
 #include <array>
 
 #include "base/status.h"
-#include "storage/batch_format.h"
-#include "storage/segment_format.h"
+#include "storage/format/batch_format.h"
+#include "storage/format/segment_format.h"
 
 namespace sluice::storage {
 namespace {

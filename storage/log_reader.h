@@ -22,10 +22,10 @@
 
 #include "base/log_position.h"
 #include "base/record.h"
-#include "storage/batch_format.h"
-#include "storage/disk.h"
+#include "storage/disk/disk.h"
+#include "storage/format/batch_format.h"
 #include "storage/prewrite_cursor.h"
-#include "storage/segment_directory.h"
+#include "storage/segment/segment_directory.h"
 
 namespace sluice::storage {
 

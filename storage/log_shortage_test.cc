@@ -9,8 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "storage/log_fixture.h"
-#include "storage/simulated_disk.h"
+#include "storage/testing/log_fixture.h"
+#include "storage/testing/simulated_disk.h"
 
 namespace sluice::storage {
 namespace {

@@ -13,7 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "storage/log_fixture.h"
+#include "storage/testing/log_fixture.h"
 
 namespace sluice::storage {
 namespace {

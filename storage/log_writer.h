@@ -21,15 +21,15 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "storage/aligned_buffer.h"
-#include "storage/batch_format.h"
-#include "storage/disk.h"
-#include "storage/durable_run.h"
-#include "storage/log_identity.h"
+#include "storage/disk/aligned_buffer.h"
+#include "storage/disk/disk.h"
+#include "storage/format/batch_format.h"
+#include "storage/format/log_identity.h"
+#include "storage/format/segment_format.h"
 #include "storage/log_options.h"
-#include "storage/segment_directory.h"
-#include "storage/segment_format.h"
-#include "storage/segment_preparer.h"
+#include "storage/segment/durable_run.h"
+#include "storage/segment/segment_directory.h"
+#include "storage/segment/segment_preparer.h"
 
 namespace sluice::storage {
 

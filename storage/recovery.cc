@@ -4,8 +4,8 @@
 #include <map>
 
 #include "base/status.h"
-#include "storage/segment_format.h"
-#include "storage/segment_scanner.h"
+#include "storage/format/segment_format.h"
+#include "storage/segment/segment_scanner.h"
 
 namespace sluice::storage {
 namespace {

@@ -16,12 +16,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "storage/disk.h"
-#include "storage/durable_run.h"
-#include "storage/log_identity.h"
+#include "storage/disk/disk.h"
+#include "storage/format/log_identity.h"
 #include "storage/log_options.h"
 #include "storage/log_writer.h"
-#include "storage/segment_directory.h"
+#include "storage/segment/durable_run.h"
+#include "storage/segment/segment_directory.h"
 
 namespace sluice::storage {
 

@@ -25,25 +25,25 @@ ADAPTERS = {
     "mysql.h": ("drainer/sinks/mysql/mysql_connection.cc", "bench/"),
     "mysqld_error.h": ("drainer/sinks/mysql/",),
     "errmsg.h": ("drainer/sinks/mysql/",),
-    "liburing.h": ("storage/", "bench/ceilings/"),
+    "liburing.h": ("storage/disk/", "bench/ceilings/"),
     "librdkafka/": ("drainer/sinks/kafka/",),
     "isa-l.h": ("drainer/sinks/file/binlog_file_format.cc",),
     "zstd.h": ("drainer/schema/compression.cc", "tools/byte_source", "_test.cc"),
     "xxhash.h": ("base/checksum.cc",),
     "CLI/": ("base/options.cc",),
     "toml++/": ("base/options.cc",),
-    "boost/beast/": ("net/http",),
-    "boost/asio/": ("net/", "tools/", "tests/", "_test.cc", "_test.h"),
+    "boost/beast/": ("net/http/",),
+    "boost/asio/": ("net/", "tools/", "tests/", "_test.cc", "testing/"),
     "openssl/": ("net/", "tests/"),
-    "gtest/": ("_test.cc", "_test.h", "_fixture.h", "_e2e.cc", "testing/"),
-    "gmock/": ("_test.cc", "_test.h", "_fixture.h", "_e2e.cc", "testing/"),
+    "gtest/": ("_test.cc", "_fixture.h", "_e2e.cc", "testing/"),
+    "gmock/": ("_test.cc", "_fixture.h", "_e2e.cc", "testing/"),
     "benchmark/": ("bench/",),
 }
-KEYWORDS = {"NAME", "DEPS", "LIBS", "MAINS", "PCH", "SOURCES"}
+KEYWORDS = {"NAME", "DEPS", "TEST_DEPS", "LIBS", "MAINS", "PCH", "SOURCES"}
 
 
 def parse_room(text):
-    """(name, deps) of the sluice_room call in a CMakeLists.txt, or None."""
+    """(name, deps, deps of its tests) of the sluice_room call in a CMakeLists.txt, or None."""
     match = ROOM.search(re.sub(r"#.*", "", text))
     if not match:
         return None
@@ -54,14 +54,14 @@ def parse_room(text):
             fields[current] = []
         elif current:
             fields[current].append(word)
-    return fields["NAME"][0], fields.get("DEPS", [])
+    return fields["NAME"][0], fields.get("DEPS", []), fields.get("TEST_DEPS", [])
 
 
 class House:
     def __init__(self, cmake_texts, sources):
         """cmake_texts: folder -> CMakeLists text; sources: path -> text. Paths are relative to the root, with slashes."""
         self.rooms = {folder: room for folder, text in cmake_texts.items() if (room := parse_room(text))}
-        self.folder_of = {name: folder for folder, (name, _) in self.rooms.items()}
+        self.folder_of = {name: folder for folder, (name, _, _) in self.rooms.items()}
         self.cmake_texts = cmake_texts
         self.sources = sources
 
@@ -73,7 +73,7 @@ class House:
 
     def reachable(self, name, seen=None):
         seen = set() if seen is None else seen
-        for dep in self.rooms.get(self.folder_of.get(name, ""), (name, []))[1]:
+        for dep in self.rooms.get(self.folder_of.get(name, ""), (name, [], []))[1]:
             if dep not in seen:
                 seen.add(dep)
                 self.reachable(dep, seen)
@@ -81,10 +81,13 @@ class House:
 
     def violations(self):
         found = []
-        for folder, (name, deps) in sorted(self.rooms.items()):
+        for folder, (name, deps, test_deps) in sorted(self.rooms.items()):
             if name in self.reachable(name):
                 found.append(f"{folder}/CMakeLists.txt: {name} depends on itself through its DEPS")
-            found += [f"{folder}/CMakeLists.txt: DEPS names {d}, no such room" for d in deps if d not in self.folder_of]
+            found += [f"{folder}/CMakeLists.txt: DEPS names {d}, no such room" for d in [*deps, *test_deps] if d not in self.folder_of]
+            if not folder.endswith("testing"):
+                found += [f"{folder}/CMakeLists.txt: DEPS names {d}, which is for tests: TEST_DEPS"
+                          for d in deps if self.folder_of.get(d, "").endswith("testing")]
         for folder, text in sorted(self.cmake_texts.items()):
             if folder.split("/")[0] not in NEVER_INCLUDED:
                 found += [f"{folder}/CMakeLists.txt: {target} belongs to no room; declare it with sluice_room"
@@ -142,14 +145,19 @@ class House:
             return None if here_top == top else f"{top} may not be included"
         if not there:
             return f"{include.rpartition('/')[0]} is no room"
+        if "/testing/" in include and "/testing/" not in path and not path.endswith("_test.cc"):
+            return "what lies in testing/ is for tests"
         if here == there:
             return None
         if (here_top, top) in NEVER_MEET:
             return f"{here_top} and {top} never meet"
         if here not in self.rooms:
             return None if here_top in NEVER_INCLUDED else f"{here or path} is no room"
-        name = self.rooms[here][0]
-        if self.rooms[there][0] not in self.reachable(name):
+        name, _, test_deps = self.rooms[here]
+        allowed = self.reachable(name)
+        if path.endswith("_test.cc"):
+            allowed = allowed.union(test_deps, *(self.reachable(d) for d in test_deps))
+        if self.rooms[there][0] not in allowed:
             return f"{self.rooms[there][0]} is not in the DEPS of {name}"
         return None
 
@@ -209,6 +217,13 @@ class Floors(unittest.TestCase):
         house = House({"net": "sluice_room(NAME net)"},
                       {"net/a.h": '#include "net/b.h"', "net/b.h": "", "net/b.cc": '#include "net/a.h"'})
         self.assertIn("in a circle", house.violations()[0])
+
+    def test_what_tests_need_is_for_tests(self):
+        rooms = {"storage": "sluice_room(NAME storage DEPS base TEST_DEPS fakes)", "storage/testing": "sluice_room(NAME fakes DEPS storage)"}
+        include = '#include "storage/testing/x.h"\n'
+        self.assertEqual(self.small(rooms, storage__a_test=include).violations(), [])
+        self.assertIn("is for tests", self.small(rooms, storage__a=include).violations()[0])
+        self.assertIn("is for tests", self.small({**rooms, "pump": "sluice_room(NAME pump DEPS storage fakes)"}).violations()[0])
 
 
 if __name__ == "__main__":

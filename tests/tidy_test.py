@@ -21,7 +21,7 @@ RAW_CLOCKS = ("cluster_probe.cc", "connection.cc", "data_folder.cc", "mysql_conn
 
 
 def is_test(path):
-    return path.endswith(("_test.cc", "_test.h", "_e2e.cc", "_fixture.h")) or path.startswith("tests/") or "/testing/" in path
+    return path.endswith(("_test.cc", "_e2e.cc", "_fixture.h")) or path.startswith("tests/") or "/testing/" in path
 
 
 def header_opens_with_its_card(path, text):

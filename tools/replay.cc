@@ -8,7 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/status.h"
-#include "net/event_loop.h"
+#include "net/loop/event_loop.h"
 
 namespace sluice::tools {
 namespace {

@@ -24,7 +24,7 @@
 #include <absl/status/status.h>
 
 #include "base/clock.h"
-#include "net/writer_client.h"
+#include "net/native/writer_client.h"
 #include "tools/ack_latency.h"
 #include "tools/recording_reader.h"
 

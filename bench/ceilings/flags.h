@@ -10,7 +10,8 @@
 namespace sluice::ceilings {
 
 // The values by name, those not given at their defaults. An unknown name, or one without a value, exits with 2.
-inline std::map<std::string, std::string> parse_flags(int argc, char** argv, std::map<std::string, std::string> values) {
+inline std::map<std::string, std::string> parse_flags(int argc, char** argv,
+                                                      std::map<std::string, std::string> values) {
   for (int i = 1; i < argc; i += 2) {
     const std::string_view flag = argv[i];
     const auto found = flag.starts_with("--") ? values.find(std::string(flag.substr(2))) : values.end();

@@ -3,8 +3,8 @@
 //
 //   mariadb_loader --port P [--table T] [--rows N] [--batch N] [--connections N] [--first N] [--mode bulk|multi]
 //
-// bulk: one prepared INSERT, its parameters bound as arrays (MariaDB's bulk protocol); multi: one text INSERT of --batch
-// rows. LOAD DATA is no faster than bulk. The table must exist. Prints JSON: {"rows_per_second":…,"seconds":…}
+// bulk: one prepared INSERT, its parameters bound as arrays (MariaDB's bulk protocol); multi: one text INSERT of
+// --batch rows. LOAD DATA is no faster than bulk. The table must exist. Prints JSON: {"rows_per_second":…,"seconds":…}
 #include <mysql.h>
 
 #include <algorithm>

@@ -31,8 +31,8 @@
 
 #include "base/status.h"
 #include "base/tso.h"
-#include "net/frame.h"
-#include "net/messages.h"
+#include "net/native/frame.h"
+#include "net/native/messages.h"
 
 namespace sluice::ceilings {
 namespace {

@@ -11,9 +11,9 @@
 #include "base/retry_pace.h"
 #include "base/status.h"
 #include "drainer/pull/pull_source.h"
-#include "net/event_loop.h"
-#include "net/oracle_client.h"
-#include "net/pull_client.h"
+#include "net/loop/event_loop.h"
+#include "net/native/oracle_client.h"
+#include "net/native/pull_client.h"
 
 namespace sluice::drainer::pull {
 namespace {

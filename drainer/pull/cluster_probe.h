@@ -13,7 +13,7 @@
 
 #include "base/options.h"
 #include "base/tso.h"
-#include "net/service.h"
+#include "net/native/service.h"
 
 namespace sluice::net {
 class EventLoop;

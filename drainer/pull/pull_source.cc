@@ -7,7 +7,7 @@
 
 #include "base/record.h"
 #include "base/status.h"
-#include "net/pull_client.h"
+#include "net/native/pull_client.h"
 
 namespace sluice::drainer::pull {
 namespace {

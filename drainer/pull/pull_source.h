@@ -27,7 +27,7 @@
 #include "drainer/merge/merge_inbox.h"
 #include "drainer/pull/pump_roster.h"
 #include "drainer/pull/transaction_assembler.h"
-#include "net/service.h"
+#include "net/native/service.h"
 
 namespace sluice::net {
 class EventLoop;

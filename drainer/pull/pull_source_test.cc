@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "base/testing/captured_log.h"
 #include "drainer/pull/testing/fake_pump.h"
-#include "net/event_loop.h"
+#include "net/loop/event_loop.h"
 
 namespace sluice::drainer::pull {
 namespace {

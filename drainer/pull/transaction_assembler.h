@@ -4,7 +4,7 @@
 // Threads:  one.
 // Errors:   DATA_LOSS for a record out of place, a prewrite of another transaction, parts that don't join or whose
 //           whole doesn't hash to what the writer said (INV-11). Final: the session is to be closed.
-// Format:   docs/formats/record.md; order within a session: net/pull_client.h
+// Format:   docs/formats/record.md; order within a session: net/native/pull_client.h
 #pragma once
 
 #include <cstdint>

@@ -13,8 +13,8 @@
 
 #include "base/options.h"
 #include "base/status.h"
-#include "net/event_loop.h"
-#include "net/pull_client.h"
+#include "net/loop/event_loop.h"
+#include "net/native/pull_client.h"
 #include "tests/probe/served_transaction.h"
 
 namespace sluice::probe {

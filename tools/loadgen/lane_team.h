@@ -12,7 +12,7 @@
 
 #include <absl/status/statusor.h>
 
-#include "net/event_loop.h"
+#include "net/loop/event_loop.h"
 #include "tools/loadgen/content.h"
 #include "tools/loadgen/write_lane.h"
 

@@ -17,7 +17,7 @@ struct JournalEntry {
   PayloadKind kind{};
   uint64_t sequence = 0;
   StartTs start;
-  CommitTs commit;    // 0: it wasn't committed
+  CommitTs commit;     // 0: it wasn't committed
   TimePoint end_sent;  // when its commit was
 };
 

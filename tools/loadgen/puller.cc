@@ -6,8 +6,8 @@
 
 #include "base/record.h"
 #include "base/status.h"
-#include "net/pull_client.h"
-#include "net/reconnect.h"
+#include "net/loop/reconnect.h"
+#include "net/native/pull_client.h"
 
 namespace sluice::loadgen {
 namespace {

@@ -164,7 +164,8 @@ void add_transaction_options(Settings& s, std::vector<Option>& options) {
 
 absl::Status check_workload(Settings& s) {
   if (s.rate > 0 || s.seconds > 0 || s.transactions != 0)
-    return absl::InvalidArgumentError("--workload says when what is written: leave out --rate, --seconds, --transactions");
+    return absl::InvalidArgumentError(
+        "--workload says when what is written: leave out --rate, --seconds, --transactions");
   std::ifstream file(s.workload_file);
   std::stringstream text;
   text << file.rdbuf();
@@ -179,8 +180,8 @@ absl::Status check_workload(Settings& s) {
                                                     phase.name, phase.huge_payload_bytes, kPayloadHeaderBytes,
                                                     kPayloadBytesMax));
     if (phase.huge_rows > SysbenchTables::kHugeRowsMax)
-      return absl::InvalidArgumentError(fmt::format("{}: {} has {} rows; at most {} can be", s.workload_file, phase.name,
-                                                    phase.huge_rows, SysbenchTables::kHugeRowsMax));
+      return absl::InvalidArgumentError(fmt::format("{}: {} has {} rows; at most {} can be", s.workload_file,
+                                                    phase.name, phase.huge_rows, SysbenchTables::kHugeRowsMax));
   }
   return absl::OkStatus();
 }
@@ -233,8 +234,8 @@ absl::Status check(Settings& s) {
   if (s.protocol == "grpc")
     return absl::InvalidArgumentError("--protocol grpc is not supported yet; use --protocol native");
   if (s.format == "tidb") SLUICE_RETURN_IF_ERROR(check_tables(s));
-  if (s.format != "tidb" && (!s.schema_history.empty() || !s.model.empty() || s.hot_rows != 0 || s.inserts_only ||
-                             s.rows_spread != "fixed"))
+  if (s.format != "tidb" &&
+      (!s.schema_history.empty() || !s.model.empty() || s.hot_rows != 0 || s.inserts_only || s.rows_spread != "fixed"))
     return absl::InvalidArgumentError(
         "--schema-history, --model, --hot-rows, --inserts-only and --rows-spread are of --format tidb only");
   if (!s.workload_file.empty()) SLUICE_RETURN_IF_ERROR(check_workload(s));

@@ -1,7 +1,7 @@
 // The steps of one connection that aren't settled: waiting, or on the wire with which sequences. Pure.
 //
-// The twin of net/send_queue.h for a writer that can make its bytes again: what is kept of a step is a few words, not
-// its record and a callback, so that millions of small steps a second cost neither memory nor allocations.
+// The twin of net/native/send_queue.h for a writer that can make its bytes again: what is kept of a step is a few
+// words, not its record and a callback, so that millions of small steps a second cost neither memory nor allocations.
 //
 // Contract: steps come out in the order they went in; after reset() or a retryable nack the affected ones come out
 //           again, in that order, before the rest.

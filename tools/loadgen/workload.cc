@@ -14,7 +14,8 @@ constexpr double kSecondsMax = 86'400;
 constexpr double kRateMax = 1e7;
 
 constexpr std::string_view kWanted =
-    "a line is NAME SECONDS RATE, RATE being transactions a second as 500 or 500..2000; or NAME once PAYLOAD_BYTES ROWS "
+    "a line is NAME SECONDS RATE, RATE being transactions a second as 500 or 500..2000; or NAME once PAYLOAD_BYTES "
+    "ROWS "
     "for one huge transaction (docs/formats/loadgen.md)";
 
 std::vector<std::string_view> words_of(std::string_view line) {
@@ -66,7 +67,7 @@ double time_of(const Phase& phase, double count, double share) {
   const double slope = (phase.rate_end - phase.rate_begin) * share / phase.seconds;
   if (slope == 0) return rate == 0 ? INFINITY : count / rate;
   const double under_root = rate * rate + 2 * slope * count;
-  if (under_root < 0) return INFINITY;               // a falling rate reaches zero before
+  if (under_root < 0) return INFINITY;                // a falling rate reaches zero before
   return 2 * count / (rate + std::sqrt(under_root));  // the stable form of the quadratic's root
 }
 

@@ -84,7 +84,8 @@ TEST(Workload, TheExampleDayIsOne) {
   const Workload day = workload(text.str());
   EXPECT_GT(day.size(), 6u);
   EXPECT_EQ(std::count_if(day.begin(), day.end(), [](const Phase& phase) { return phase.is_huge(); }), 1);
-  EXPECT_TRUE(std::any_of(day.begin(), day.end(), [](const Phase& phase) { return !phase.is_huge() && phase.rate_end == 0; }));
+  EXPECT_TRUE(
+      std::any_of(day.begin(), day.end(), [](const Phase& phase) { return !phase.is_huge() && phase.rate_end == 0; }));
 }
 
 }  // namespace

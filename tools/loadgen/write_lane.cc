@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/record.h"
 #include "base/status.h"
-#include "net/messages.h"
+#include "net/native/messages.h"
 
 namespace sluice::loadgen {
 namespace {

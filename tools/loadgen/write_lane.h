@@ -19,10 +19,10 @@
 #include <absl/status/status.h>
 #include <boost/asio/steady_timer.hpp>
 
-#include "net/client_session.h"
-#include "net/event_loop.h"
-#include "net/oracle_client.h"
-#include "net/reconnect.h"
+#include "net/loop/event_loop.h"
+#include "net/loop/reconnect.h"
+#include "net/native/client_session.h"
+#include "net/native/oracle_client.h"
 #include "tools/loadgen/commit_times.h"
 #include "tools/loadgen/content.h"
 #include "tools/loadgen/lane_totals.h"

@@ -13,9 +13,9 @@
 
 #include "base/assert.h"
 #include "base/record.h"
-#include "net/event_loop.h"
+#include "net/loop/event_loop.h"
+#include "net/native/service.h"
 #include "net/server.h"
-#include "net/service.h"
 
 namespace sluice::drainer::pull {
 
