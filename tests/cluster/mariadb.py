@@ -59,7 +59,8 @@ class PrivateServer:
 class MariaDb(PrivateServer):
     product = "MariaDB"
 
-    def __init__(self, folder, dies_with_us=True):
+    def __init__(self, folder, dies_with_us=True, extra=()):
+        """`extra`: options of this server, which win over the usual ones."""
         self.folder, self.port = folder / "mariadb", free_port()
         self.socket = self.folder / "s.sock"
         self.user = "root"
@@ -72,7 +73,7 @@ class MariaDb(PrivateServer):
             f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder}/m.pid",
             "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M", "--max-allowed-packet=1G",
-            "--character-set-server=utf8mb4", "--skip-name-resolve"], folder / "mariadb.log", dies_with_us=dies_with_us)
+            "--character-set-server=utf8mb4", "--skip-name-resolve", *extra], folder / "mariadb.log", dies_with_us=dies_with_us)
 
     def installed(self):
         return (self.folder / "mysql").exists()

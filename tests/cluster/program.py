@@ -52,7 +52,16 @@ class Program:
         self.environment = {**os.environ, **(environment or {})}
         self.dies_with_us, self.descriptors_max = dies_with_us, descriptors_max
         self.process = None
+        self.has_input = False
         self.peak_rss_bytes = 0
+
+    def start_with_input(self):
+        """As start(), with a stdin that end_input() closes: how a program without signals is told to end."""
+        self.has_input = True
+        return self.start()
+
+    def end_input(self):
+        self.process.stdin.close()
 
     def start(self, extra=()):
         # A signal's exception between fork and the assignment would leave a child that nobody knows.
@@ -70,7 +79,8 @@ class Program:
         try:
             with open(self.log, "ab") as out:
                 self.log_start = out.tell()
-                self.process = subprocess.Popen([*self.command, *map(str, extra)], stdin=subprocess.DEVNULL, stdout=out,
+                self.process = subprocess.Popen([*self.command, *map(str, extra)],
+                                                stdin=subprocess.PIPE if self.has_input else subprocess.DEVNULL, stdout=out,
                                                 stderr=out, env=self.environment, preexec_fn=in_child)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

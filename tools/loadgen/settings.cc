@@ -88,18 +88,8 @@ void add_connection_options(Settings& s, std::vector<Option>& options) {
       {.key = "", .flag = "protocol", .field = &s.protocol, .help = "how to write", .choices = {"native", "grpc"}});
 }
 
-void add_transaction_options(Settings& s, std::vector<Option>& options) {
-  options.push_back({.key = "",
-                     .flag = "transactions",
-                     .field = &s.transactions,
-                     .help = "to begin over all connections; 0: see --seconds"});
-  options.push_back({.key = "",
-                     .flag = "payload-bytes",
-                     .field = &s.payload_bytes,
-                     .help = "of each prewrite",
-                     .unit = "bytes",
-                     .min = kPayloadHeaderBytes,
-                     .max = kPayloadBytesMax});
+// Of --format tidb.
+void add_table_options(Settings& s, std::vector<Option>& options) {
   options.push_back({.key = "",
                      .flag = "rows",
                      .field = &s.rows,
@@ -130,6 +120,31 @@ void add_transaction_options(Settings& s, std::vector<Option>& options) {
                      .field = &s.inserts_only,
                      .help = "no updates and deletes, with --format tidb"});
   options.push_back({.key = "",
+                     .flag = "schema-history",
+                     .field = &s.schema_history,
+                     .help = "with --format tidb: the file to write the tables' DDL history to, for a drainer; beside "
+                             "it FILE.sql makes the tables downstream"});
+  options.push_back(
+      {.key = "",
+       .flag = "model",
+       .field = &s.model,
+       .help =
+           "with --format tidb: the file to write what the tables must end as to; a row a line: table, id, k, c, pad"});
+}
+
+void add_transaction_options(Settings& s, std::vector<Option>& options) {
+  options.push_back({.key = "",
+                     .flag = "transactions",
+                     .field = &s.transactions,
+                     .help = "to begin over all connections; 0: see --seconds"});
+  options.push_back({.key = "",
+                     .flag = "payload-bytes",
+                     .field = &s.payload_bytes,
+                     .help = "of each prewrite",
+                     .unit = "bytes",
+                     .min = kPayloadHeaderBytes,
+                     .max = kPayloadBytesMax});
+  options.push_back({.key = "",
                      .flag = "rollback-share",
                      .field = &s.rollback_share,
                      .help = "of transactions that are rolled back",
@@ -145,21 +160,10 @@ void add_transaction_options(Settings& s, std::vector<Option>& options) {
   options.push_back(
       {.key = "", .flag = "format", .field = &s.format, .help = "of payloads", .choices = {"native", "tidb"}});
   options.push_back({.key = "",
-                     .flag = "schema-history",
-                     .field = &s.schema_history,
-                     .help = "with --format tidb: the file to write the tables' DDL history to, for a drainer; beside "
-                             "it FILE.sql makes the tables downstream"});
-  options.push_back({.key = "",
                      .flag = "journal",
                      .field = &s.journal,
                      .help = "a file to write what became of each transaction to; a line each: worker, kind, sequence, "
                              "start ts, commit ts, the monotonic clock's nanoseconds at which its commit was sent"});
-  options.push_back(
-      {.key = "",
-       .flag = "model",
-       .field = &s.model,
-       .help =
-           "with --format tidb: the file to write what the tables must end as to; a row a line: table, id, k, c, pad"});
 }
 
 absl::Status check_workload(Settings& s) {
@@ -225,6 +229,7 @@ OptionTable option_table(std::string_view command, std::string_view summary, Set
   if (writes) {
     add_connection_options(s, table.options);
     add_transaction_options(s, table.options);
+    add_table_options(s, table.options);
   }
   return table;
 }
