@@ -42,8 +42,14 @@ function(sluice_room)
   if(_tests)
     add_executable(${R_NAME}_test ${_tests})
     target_link_libraries(${R_NAME}_test PRIVATE sluice_${R_NAME} ${_test_deps} sluice_warnings GTest::gtest GTest::gmock GTest::gtest_main)
-    target_compile_definitions(${R_NAME}_test PRIVATE SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                                                       SLUICE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+    # Only where it is named: a path of this tree in every command would keep clones from sharing a compiler cache.
+    foreach(_test ${_tests})
+      file(STRINGS ${_test} _named REGEX "SLUICE_(SOURCE|BIN)_DIR" LIMIT_COUNT 1)
+      if(_named)
+        set_source_files_properties(${_test} PROPERTIES COMPILE_DEFINITIONS
+          "SLUICE_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\";SLUICE_BIN_DIR=\"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}\"")
+      endif()
+    endforeach()
     include(GoogleTest)
     set(_label unit)
     add_dependencies(unit_tests ${R_NAME}_test)
