@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
+#include "net/tidb/binlog.pb.h"
 #include "pump/testing/pump_fixture.h"
 #include "pump/testing/recorded_binlogs.h"
 
@@ -253,29 +254,26 @@ TEST_P(RecordedCluster, IsServedAsItsGoPumpServedIt) {
   const RecordedBinlogs recorded{.dir = SLUICE_SOURCE_DIR "/tests/data/ddl"};
   ASSERT_TRUE(recorded.exists(GetParam())) << recorded.dir;
   start();
-  const std::vector<std::string> payloads = recorded.written(GetParam());
-  ASSERT_GT(payloads.size(), 100u);
+  const std::vector<net::RecordedBinlog> binlogs = recorded.written(GetParam());
+  ASSERT_GT(binlogs.size(), 100u);
   uint64_t largest = 0;
   auto writer = std::make_unique<TestWriter>(loop, pump->port(), TimeSource::writer);
-  for (size_t i = 0; i < payloads.size(); ++i) {
-    if (i == payloads.size() / 2) {
+  for (size_t i = 0; i < binlogs.size(); ++i) {
+    if (i == binlogs.size() / 2) {
       writer.reset();
       restart();
       writer = std::make_unique<TestWriter>(loop, pump->port(), TimeSource::writer);
     }
-    binlog::Binlog message;
-    ASSERT_TRUE(message.ParseFromString(payloads[i]));
-    const auto start_ts = static_cast<uint64_t>(message.start_ts());
-    const auto commit_ts = static_cast<uint64_t>(message.commit_ts());
+    const net::RecordedBinlog& binlog = binlogs[i];
     absl::Status status;
-    if (message.tp() == binlog::Prewrite)
-      status = writer->prewrite(start_ts, payloads[i]);
-    else if (message.tp() == binlog::Commit)
-      status = writer->commit(start_ts, commit_ts);
+    if (binlog.step == net::BinlogStep::prewrite)
+      status = writer->prewrite(binlog.start.value, binlog.payload);
+    else if (binlog.step == net::BinlogStep::commit)
+      status = writer->commit(binlog.start.value, binlog.commit.value);
     else
-      status = writer->rollback(start_ts);
+      status = writer->rollback(binlog.start.value);
     ASSERT_TRUE(status.ok()) << status;
-    largest = std::max({largest, start_ts, commit_ts});
+    largest = std::max({largest, binlog.start.value, binlog.commit.value});
   }
   ASSERT_TRUE(writer->progress(largest + 1).ok());
 

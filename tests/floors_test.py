@@ -28,7 +28,7 @@ ADAPTERS = {
     "liburing.h": ("storage/disk/", "bench/ceilings/"),
     "librdkafka/": ("drainer/sinks/kafka/",),
     "isa-l.h": ("drainer/sinks/file/binlog_file_format.cc",),
-    "zstd.h": ("drainer/schema/compression.cc", "tools/byte_source", "_test.cc"),
+    "zstd.h": ("drainer/schema/compression.cc", "net/tidb/byte_source", "_test.cc"),
     "xxhash.h": ("base/checksum.cc",),
     "CLI/": ("base/options.cc",),
     "toml++/": ("base/options.cc",),

@@ -13,14 +13,14 @@
 namespace sluice::tools {
 namespace {
 
-absl::StatusOr<RecordingSurvey> survey_all(const ReplayOptions& options) {
+absl::StatusOr<net::RecordingSurvey> survey_all(const ReplayOptions& options) {
   if (options.pumps.size() != options.files.size())
     return absl::InvalidArgumentError(
         fmt::format("{} pumps and {} recordings: give one recording for each pump, in the same order",
                     options.pumps.size(), options.files.size()));
-  RecordingSurvey whole;
+  net::RecordingSurvey whole;
   for (const std::string& file : options.files) {
-    SLUICE_ASSIGN_OR_RETURN(const RecordingSurvey one, survey_recording(file));
+    SLUICE_ASSIGN_OR_RETURN(const net::RecordingSurvey one, net::survey_recording(file));
     if (whole.cluster_id != 0 && one.cluster_id != whole.cluster_id)
       return absl::InvalidArgumentError(
           fmt::format("{} is of cluster {}, {} of {}: replay recordings of one cluster together", options.files.front(),
@@ -37,7 +37,7 @@ class Replay {
  public:
   using OnProgress = std::function<void(const ReplayProgress&)>;
 
-  Replay(const ReplayOptions& options, const RecordingSurvey& survey, net::EventLoop& loop,
+  Replay(const ReplayOptions& options, const net::RecordingSurvey& survey, net::EventLoop& loop,
          const OnProgress& on_progress)
       : options_(options),
         survey_(survey),
@@ -50,7 +50,7 @@ class Replay {
 
   void start() {
     for (size_t i = 0; i < options_.pumps.size(); ++i) {
-      auto reader = RecordingReader::open(options_.files[i]);
+      auto reader = net::RecordingReader::open(options_.files[i]);
       if (!reader.ok()) return end(reader.status());
       net::WriterClientOptions client{.address = options_.pumps[i],
                                       .cluster_id = options_.cluster_id != 0 ? options_.cluster_id : survey_.cluster_id,
@@ -148,7 +148,7 @@ class Replay {
   }
 
   const ReplayOptions& options_;
-  const RecordingSurvey survey_;
+  const net::RecordingSurvey survey_;
   net::EventLoop& loop_;
   const OnProgress& on_progress_;
   SystemClock clock_;
@@ -172,7 +172,7 @@ class Replay {
 
 absl::StatusOr<ReplayResult> run_replay(const ReplayOptions& options,
                                         const std::function<void(const ReplayProgress&)>& on_progress) {
-  SLUICE_ASSIGN_OR_RETURN(const RecordingSurvey survey, survey_all(options));
+  SLUICE_ASSIGN_OR_RETURN(const net::RecordingSurvey survey, survey_all(options));
   net::EventLoop loop("replay");
   Replay replay(options, survey, loop, on_progress);
   std::future<absl::Status> ended = replay.ended();

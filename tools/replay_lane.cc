@@ -14,7 +14,7 @@ void ReplayLane::advance() {
   if (advancing_) return;  // an ack inside a send: the loop below goes on anyway
   advancing_ = true;
   while (fetch() && may_take_next()) {
-    RecordedBinlog binlog = *std::exchange(next_, std::nullopt);
+    net::RecordedBinlog binlog = *std::exchange(next_, std::nullopt);
     if (must_wait(binlog))
       hold(std::move(binlog));
     else
@@ -26,7 +26,7 @@ void ReplayLane::advance() {
 bool ReplayLane::fetch() {
   if (!status_.ok() || at_end_) return false;
   if (next_) return true;
-  absl::StatusOr<std::optional<RecordedBinlog>> got = reader_->next();
+  absl::StatusOr<std::optional<net::RecordedBinlog>> got = reader_->next();
   if (!got.ok()) {
     status_ = got.status();
     return false;
@@ -41,19 +41,19 @@ bool ReplayLane::may_take_next() {
   const uint32_t records = in_flight_ + held_;
   if (records >= in_flight_max_ || (records > 0 && writer_->unacked_bytes() + held_bytes_ >= kUnackedBytesMax))
     return false;
-  if (next_->step != BinlogStep::prewrite) return true;
+  if (next_->step != net::BinlogStep::prewrite) return true;
   const auto due = context_.pacer.due();
   waits_for_pace_ = due && *due > context_.clock.now();
   return !waits_for_pace_;
 }
 
-bool ReplayLane::must_wait(const RecordedBinlog& binlog) const {
+bool ReplayLane::must_wait(const net::RecordedBinlog& binlog) const {
   const auto found = unsettled_.find(binlog.start);
   if (found == unsettled_.end()) return false;
-  return !found->second.held.empty() || binlog.step != BinlogStep::prewrite;
+  return !found->second.held.empty() || binlog.step != net::BinlogStep::prewrite;
 }
 
-void ReplayLane::hold(RecordedBinlog binlog) {
+void ReplayLane::hold(net::RecordedBinlog binlog) {
   ++held_;
   held_bytes_ += binlog.payload.size();
   unsettled_[binlog.start].held.push_back(std::move(binlog));
@@ -63,9 +63,9 @@ void ReplayLane::hold(RecordedBinlog binlog) {
 void ReplayLane::release(StartTs start) {
   const auto found = unsettled_.find(start);
   if (found == unsettled_.end() || --found->second.unacked_prewrites > 0) return;
-  std::deque<RecordedBinlog> held = std::move(found->second.held);
+  std::deque<net::RecordedBinlog> held = std::move(found->second.held);
   unsettled_.erase(found);
-  for (RecordedBinlog& binlog : held) {
+  for (net::RecordedBinlog& binlog : held) {
     --held_;
     held_bytes_ -= binlog.payload.size();
     if (must_wait(binlog))
@@ -75,29 +75,29 @@ void ReplayLane::release(StartTs start) {
   }
 }
 
-void ReplayLane::send(RecordedBinlog sent) {
+void ReplayLane::send(net::RecordedBinlog sent) {
   Pacer::Time since = context_.clock.now();
-  if (sent.step == BinlogStep::prewrite) {
+  if (sent.step == net::BinlogStep::prewrite) {
     since = context_.pacer.due().value_or(since);  // the intended time
     context_.pacer.take();
     ++unsettled_[sent.start].unacked_prewrites;
   }
   ++in_flight_;
-  const RecordedBinlog what{.step = sent.step, .start = sent.start, .commit = sent.commit, .payload = {}};
+  const net::RecordedBinlog what{.step = sent.step, .start = sent.start, .commit = sent.commit, .payload = {}};
   auto done = [this, what, bytes = sent.payload.size(), since](const absl::Status& outcome) {
     on_acked(what, bytes, since, outcome);
   };
   switch (sent.step) {
-    case BinlogStep::prewrite:
+    case net::BinlogStep::prewrite:
       return writer_->prewrite(sent.start, PayloadFormat::tidb, as_bytes(sent.payload), std::move(done));
-    case BinlogStep::commit:
+    case net::BinlogStep::commit:
       return writer_->commit(sent.start, sent.commit, std::move(done));
-    case BinlogStep::rollback:
+    case net::BinlogStep::rollback:
       return writer_->rollback(sent.start, std::move(done));
   }
 }
 
-void ReplayLane::on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since,
+void ReplayLane::on_acked(const net::RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since,
                           const absl::Status& outcome) {
   --in_flight_;
   if (!outcome.ok()) {
@@ -106,19 +106,19 @@ void ReplayLane::on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pa
   }
   ReplayTotals& totals = context_.totals;
   switch (what.step) {
-    case BinlogStep::prewrite:
+    case net::BinlogStep::prewrite:
       ++totals.prewrites;
       break;
-    case BinlogStep::commit:
+    case net::BinlogStep::commit:
       ++totals.commits;
       break;
-    case BinlogStep::rollback:
+    case net::BinlogStep::rollback:
       ++totals.rollbacks;
       break;
   }
   totals.payload_bytes += payload_bytes;
   totals.latency.add(context_.clock.now() - since);
-  if (what.step == BinlogStep::prewrite) release(what.start);
+  if (what.step == net::BinlogStep::prewrite) release(what.start);
   advance();
   context_.changed();
 }

@@ -25,8 +25,8 @@
 
 #include "base/clock.h"
 #include "net/native/writer_client.h"
+#include "net/tidb/recording_reader.h"
 #include "tools/ack_latency.h"
-#include "tools/recording_reader.h"
 
 namespace sluice::tools {
 
@@ -63,8 +63,8 @@ struct ReplayContext {
 
 class ReplayLane {
  public:
-  ReplayLane(std::unique_ptr<RecordingReader> reader, std::unique_ptr<net::WriterClient> writer, uint32_t in_flight_max,
-             ReplayContext& context)
+  ReplayLane(std::unique_ptr<net::RecordingReader> reader, std::unique_ptr<net::WriterClient> writer,
+             uint32_t in_flight_max, ReplayContext& context)
       : reader_(std::move(reader)), writer_(std::move(writer)), in_flight_max_(in_flight_max), context_(context) {}
 
   // Sends whatever may be sent now. Safe to call at any time.
@@ -79,22 +79,23 @@ class ReplayLane {
   // With an un-acked prewrite.
   struct Unsettled {
     uint32_t unacked_prewrites = 0;
-    std::deque<RecordedBinlog> held;  // what came after, in recorded order
+    std::deque<net::RecordedBinlog> held;  // what came after, in recorded order
   };
 
   bool fetch();          // next_ has a binlog afterwards, unless at the end or failed
   bool may_take_next();  // window and pace
-  [[nodiscard]] bool must_wait(const RecordedBinlog& binlog) const;
-  void hold(RecordedBinlog binlog);
+  [[nodiscard]] bool must_wait(const net::RecordedBinlog& binlog) const;
+  void hold(net::RecordedBinlog binlog);
   void release(StartTs start);
-  void send(RecordedBinlog binlog);
-  void on_acked(const RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since, const absl::Status& outcome);
+  void send(net::RecordedBinlog binlog);
+  void on_acked(const net::RecordedBinlog& what, uint64_t payload_bytes, Pacer::Time since,
+                const absl::Status& outcome);
 
-  std::unique_ptr<RecordingReader> reader_;
+  std::unique_ptr<net::RecordingReader> reader_;
   std::unique_ptr<net::WriterClient> writer_;
   const uint32_t in_flight_max_;
   ReplayContext& context_;
-  std::optional<RecordedBinlog> next_;
+  std::optional<net::RecordedBinlog> next_;
   absl::flat_hash_map<StartTs, Unsettled> unsettled_;
   uint32_t in_flight_ = 0;
   uint32_t held_ = 0;

@@ -24,21 +24,21 @@ class ManualClock final : public Clock {
 };
 
 // A recording in memory: "P5 C5@9 R6".
-class ScriptedReader final : public RecordingReader {
+class ScriptedReader final : public net::RecordingReader {
  public:
-  explicit ScriptedReader(std::vector<RecordedBinlog> binlogs, absl::Status end = absl::OkStatus())
+  explicit ScriptedReader(std::vector<net::RecordedBinlog> binlogs, absl::Status end = absl::OkStatus())
       : binlogs_(binlogs.begin(), binlogs.end()), end_(std::move(end)) {}
-  absl::StatusOr<std::optional<RecordedBinlog>> next() override {
+  absl::StatusOr<std::optional<net::RecordedBinlog>> next() override {
     if (binlogs_.empty() && !end_.ok()) return end_;
-    if (binlogs_.empty()) return std::optional<RecordedBinlog>();
-    std::optional<RecordedBinlog> front = std::move(binlogs_.front());
+    if (binlogs_.empty()) return std::optional<net::RecordedBinlog>();
+    std::optional<net::RecordedBinlog> front = std::move(binlogs_.front());
     binlogs_.pop_front();
     return front;
   }
   uint64_t cluster_id() const override { return 1; }
 
  private:
-  std::deque<RecordedBinlog> binlogs_;
+  std::deque<net::RecordedBinlog> binlogs_;
   absl::Status end_;
 };
 
@@ -95,19 +95,19 @@ class ScriptedWriter final : public net::WriterClient {
   std::deque<Waiting> waiting_;
 };
 
-RecordedBinlog P(uint64_t start, std::string payload = "x") {
-  return {.step = BinlogStep::prewrite, .start = StartTs(start), .commit = {}, .payload = std::move(payload)};
+net::RecordedBinlog P(uint64_t start, std::string payload = "x") {
+  return {.step = net::BinlogStep::prewrite, .start = StartTs(start), .commit = {}, .payload = std::move(payload)};
 }
-RecordedBinlog C(uint64_t start, uint64_t commit) {
-  return {.step = BinlogStep::commit, .start = StartTs(start), .commit = CommitTs(commit), .payload = {}};
+net::RecordedBinlog C(uint64_t start, uint64_t commit) {
+  return {.step = net::BinlogStep::commit, .start = StartTs(start), .commit = CommitTs(commit), .payload = {}};
 }
-RecordedBinlog R(uint64_t start) {
-  return {.step = BinlogStep::rollback, .start = StartTs(start), .commit = {}, .payload = {}};
+net::RecordedBinlog R(uint64_t start) {
+  return {.step = net::BinlogStep::rollback, .start = StartTs(start), .commit = {}, .payload = {}};
 }
 
 class ReplayLaneTest : public testing::Test {
  protected:
-  ReplayLane& lane(std::vector<RecordedBinlog> binlogs, uint32_t in_flight = 100, double rate = 0,
+  ReplayLane& lane(std::vector<net::RecordedBinlog> binlogs, uint32_t in_flight = 100, double rate = 0,
                    absl::Status end = absl::OkStatus()) {
     pacer_.emplace(rate, clock_.now());
     context_.emplace(ReplayContext{.clock = clock_, .pacer = *pacer_, .totals = totals_, .changed = [] {}});

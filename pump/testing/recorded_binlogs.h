@@ -1,7 +1,6 @@
 // For tests: the binlogs recorded from a real TiDB cluster in tests/data, and what its Go Pumps served.
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -9,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
-#include "net/tidb/binlog.pb.h"
-#include "net/tidb/pump.pb.h"
+#include "net/tidb/byte_source.h"
+#include "net/tidb/recording_reader.h"
 
 namespace sluice::pump {
 
@@ -22,17 +21,16 @@ struct RecordedBinlogs {
   }
 
   // What TiDB sent to this pump, in its order.
-  [[nodiscard]] std::vector<std::string> written(int pump) const {
-    const std::string bytes = decompressed(fmt::format("pump-{}.writebinlog.zst", pump));
-    std::vector<std::string> payloads;
-    for (size_t at = 0; at + 4 <= bytes.size();) {
-      const auto size = load_le<uint32_t>(reinterpret_cast<const std::byte*>(bytes.data() + at));
-      binlog::WriteBinlogReq request;
-      if (!request.ParseFromArray(bytes.data() + at + 4, static_cast<int>(size))) return {};
-      payloads.push_back(request.payload());
-      at += 4 + size;
+  [[nodiscard]] std::vector<net::RecordedBinlog> written(int pump) const {
+    auto reader = net::RecordingReader::open((dir / fmt::format("pump-{}.writebinlog.zst", pump)).string());
+    std::vector<net::RecordedBinlog> binlogs;
+    while (reader.ok()) {
+      auto binlog = (*reader)->next();
+      if (!binlog.ok()) return {};
+      if (!*binlog) break;
+      binlogs.push_back(**std::move(binlog));
     }
-    return payloads;
+    return binlogs;
   }
   // One JSON line a transaction that the Go Pump served.
   [[nodiscard]] std::vector<std::string> served(int pump) const {
@@ -48,11 +46,14 @@ struct RecordedBinlogs {
 
  private:
   [[nodiscard]] std::string decompressed(const std::string& name) const {
-    FILE* pipe = ::popen(fmt::format("zstd -dcq '{}'", (dir / name).string()).c_str(), "r");
+    auto source = net::ByteSource::open((dir / name).string());
     std::string bytes;
-    char chunk[1 << 16];
-    for (size_t n; pipe != nullptr && (n = std::fread(chunk, 1, sizeof chunk, pipe)) > 0;) bytes.append(chunk, n);
-    if (pipe != nullptr) ::pclose(pipe);
+    std::byte chunk[1 << 16];
+    while (source.ok()) {
+      const auto got = (*source)->read(chunk);
+      if (!got.ok() || *got == 0) break;
+      bytes += as_text({chunk, *got});
+    }
     return bytes;
   }
 };

@@ -1,9 +1,9 @@
 // Every DDL that a real TiDB ran, interrupted before and after it runs downstream: each is decided and runs once.
 
-#include "drainer/sinks/file/recorded/recorded_input.h"
 #include "drainer/sinks/mysql/sql_text.h"
 #include "drainer/translator/translator.h"
 #include "tests/mysql_sink/sink_fixture.h"
+#include "tests/recorded/recorded_input.h"
 
 namespace sluice::drainer::sinks::mysql {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/byte_source.h"
+#include "net/tidb/byte_source.h"
 
 #include <array>
 #include <cerrno>
@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-namespace sluice::tools {
+namespace sluice::net {
 namespace {
 
 constexpr uint32_t kZstdMagic = 0xFD2FB528;
@@ -91,4 +91,4 @@ absl::StatusOr<std::unique_ptr<ByteSource>> ByteSource::open(const std::string& 
   return std::make_unique<PlainSource>(path, std::move(file));
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::net

@@ -1,14 +1,14 @@
-#include "tools/recording_reader.h"
+#include "net/tidb/recording_reader.h"
 
 #include <algorithm>
 #include <array>
 
 #include "base/status.h"
 #include "net/tidb/binlog.pb.h"
+#include "net/tidb/byte_source.h"
 #include "net/tidb/pump.pb.h"
-#include "tools/byte_source.h"
 
-namespace sluice::tools {
+namespace sluice::net {
 namespace {
 
 // How far a frame's claimed length is believed at a time.
@@ -130,4 +130,4 @@ absl::StatusOr<RecordingSurvey> survey_recording(const std::string& path, Record
   return survey;
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::net

@@ -16,8 +16,8 @@
 #include "drainer/sinks/file/binlog_payload.h"
 #include "drainer/sinks/file/file_sink.h"
 #include "drainer/sinks/file/pb_binlog.pb.h"
-#include "drainer/sinks/file/recorded/recorded_input.h"
 #include "drainer/translator/translator.h"
+#include "tests/recorded/recorded_input.h"
 
 namespace sluice::drainer::sinks::file {
 namespace {

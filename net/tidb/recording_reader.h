@@ -17,7 +17,7 @@
 #include "base/record.h"
 #include "base/tso.h"
 
-namespace sluice::tools {
+namespace sluice::net {
 
 enum class BinlogStep { prewrite, commit, rollback };
 
@@ -50,4 +50,4 @@ struct RecordingSurvey {
 };
 [[nodiscard]] absl::StatusOr<RecordingSurvey> survey_recording(const std::string& path, RecordingOptions options = {});
 
-}  // namespace sluice::tools
+}  // namespace sluice::net

@@ -1,4 +1,4 @@
-#include "tools/recording_reader.h"
+#include "net/tidb/recording_reader.h"
 
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 #include "net/tidb/binlog.pb.h"
 #include "net/tidb/pump.pb.h"
 
-namespace sluice::tools {
+namespace sluice::net {
 namespace {
 
 constexpr uint64_t kCluster = 77;
@@ -167,4 +167,4 @@ TEST(RecordedCorpus, HoldsWhatItsReadmeSays) {
 }
 
 }  // namespace
-}  // namespace sluice::tools
+}  // namespace sluice::net

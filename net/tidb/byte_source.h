@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 
-namespace sluice::tools {
+namespace sluice::net {
 
 class ByteSource {
  public:
@@ -21,4 +21,4 @@ class ByteSource {
   [[nodiscard]] virtual absl::StatusOr<size_t> read(MutableByteSpan to) = 0;
 };
 
-}  // namespace sluice::tools
+}  // namespace sluice::net
